@@ -172,7 +172,7 @@ def main(arguments):
         sys.path.insert(0, os.path.dirname(INSTALL))
         import install
 
-        if install.up_to_date():
+        if install.packages_right():
             return install.main(arguments)
     path, problem = find(asked)
     if problem:

@@ -1,6 +1,9 @@
 """Build the course's environment in `.venv`, once, and start JupyterLab from it.
 
-    python tools/install.py [lab [JUPYTERLAB OPTIONS]]
+    python tools/install.py                             set up
+    python tools/install.py lab [JUPYTERLAB OPTIONS]    set up, then start JupyterLab
+    python tools/install.py settings                    only put JupyterLab's settings into the
+                                                        environment of this Python (conda, Binder)
 
 `tools/bootstrap.py` calls this on a Python that can run the course. Only the standard library is
 used, and nothing is downloaded but the packages of `requirements.lock`, each checked by its hash.
@@ -127,6 +130,12 @@ def up_to_date() -> bool:
     return written_stamp() == wanted_stamp() and works(PYTHON, "-c", "")
 
 
+def packages_right() -> bool:
+    """Is the environment finished, but for the course itself, whose settings may have changed?"""
+    same = written_stamp() | {"project": ""} == wanted_stamp() | {"project": ""}
+    return same and works(PYTHON, "-c", "")
+
+
 def write_stamp() -> None:
     """Declare the environment finished."""
     partial = STAMP.with_suffix(".partial")
@@ -235,9 +244,17 @@ def install(*arguments: str) -> None:
     raise SetupError(explain(printed))
 
 
+def install_settings(prefix: Path) -> None:
+    """Give every JupyterLab that starts from the environment `prefix` the course's settings."""
+    folder = prefix / "share" / "jupyter" / "lab" / "settings"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(ROOT / "tools" / "overrides.json", folder / "overrides.json")
+
+
 def install_course() -> None:
     """Install `course_utils` in place, and JupyterLab's settings with it."""
     install("--no-deps", "--no-build-isolation", "-e", ".")
+    install_settings(VENV)
 
 
 def check_environment() -> None:
@@ -277,9 +294,8 @@ def say(text: str) -> None:
 
 
 def build() -> None:
-    """Bring `.venv` up to date, doing no more than is needed."""
-    wanted, written = wanted_stamp(), written_stamp()
-    if written | {"project": ""} == wanted | {"project": ""} and works(PYTHON, "-c", ""):
+    """Bring `.venv` up to date: all of it, or only the course where the packages are right."""
+    if packages_right():
         STAMP.unlink()
         install_course()
         write_stamp()
@@ -310,7 +326,13 @@ def lab(options: list[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Set up; then, if asked, start JupyterLab."""
+    """Do what the arguments say; return the exit status."""
+    if arguments == ["settings"]:
+        install_settings(Path(sys.prefix))
+        return 0
+    if arguments and arguments[0] != "lab":
+        print(f"Unknown command {arguments[0]!r}: there are `lab` and `settings`.", file=sys.stderr)
+        return 2
     try:
         if not up_to_date():
             with only_one():
@@ -333,12 +355,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("Set-up was interrupted; run the same command to start it again.", file=sys.stderr)
         return 130
-    if arguments[:1] == ["lab"]:
-        return lab(arguments[1:])
-    if arguments:
-        print(f"unknown command {arguments[0]!r}: the only one is `lab`", file=sys.stderr)
-        return 2
-    return 0
+    return lab(arguments[1:]) if arguments else 0
 
 
 if __name__ == "__main__":
