@@ -1,0 +1,71 @@
+"""The files that ship with the course: found, verified by SHA-256, read."""
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from course_utils import runtime
+
+_REMEDY = "restore it with `git checkout -- data`, or clone the course again"
+
+
+class DataError(RuntimeError):
+    """A data file is missing, damaged or not the one it should be."""
+
+
+def read(name: str) -> bytes:
+    """Read a bundled file, having checked that it is the file the course was made with.
+
+    Args:
+        name: path below the data folder as in `data/manifest.json`, `"mnist/train-0.webp"`.
+
+    Returns:
+        The verified bytes.
+
+    Raises:
+        DataError: if the file is not in the manifest, is missing, or its checksum is wrong. The
+            message names the file and the expected and the found SHA-256.
+    """
+    entry = entries().get(name)
+    if entry is None:
+        raise DataError(f"{name!r} is not a file of the course: data/manifest.json does not list it.")
+    path = runtime.data_dir() / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}): expected {entry['bytes']} bytes with SHA-256 "
+            f"{entry['sha256']}, found nothing; {_REMEDY}."
+        ) from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != entry["sha256"]:
+        raise DataError(
+            f"{path} is damaged and was not loaded: expected {entry['bytes']} bytes with SHA-256 "
+            f"{entry['sha256']}, found {len(content)} bytes with SHA-256 {found}; {_REMEDY}."
+        )
+    return content
+
+
+def entries() -> dict[str, dict]:
+    """Return the manifest: for each bundled file, by path, its bytes, sha256, origin and licence.
+
+    Raises:
+        DataError: if the manifest is missing or is not what it should be.
+    """
+    path = runtime.data_dir() / "manifest.json"
+    try:
+        return _parse(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); {_REMEDY}, or set COURSE_DATA to the "
+            "course's data folder."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error!r}); {_REMEDY}.") from None
+
+
+@lru_cache(maxsize=4)
+def _parse(path: Path, modified: int) -> dict[str, dict]:
+    files = json.loads(path.read_text(encoding="utf-8"))["files"]
+    return {entry["path"]: entry for entry in files}

@@ -1,0 +1,206 @@
+"""Style pictures made on paper: woodcut, marbling and cut planes."""
+
+from __future__ import annotations
+
+import numpy as np
+from art import Array, drawn, finish, mix, noise, palette, ramp, ribbon, smoothstep, unit_grid
+from PIL import Image, ImageDraw
+from scipy.interpolate import CubicSpline
+
+
+def draw_woodcut_waves(rng: np.random.Generator, size: int) -> Array:
+    """Breaking waves before a red sun, cut in wood and printed in indigo on cream paper.
+
+    A breaker is a tapered ribbon along a curling spine. Coordinates along and across the ribbon place
+    its carved bands; foam is a union of discs and curled fingers with one common outline.
+    Each flat colour shows the grain of its block.
+    """
+    side = 3 * size
+    x, y = unit_grid(side)
+    ink = palette("142850 1f4378 3f719f 7fa6b8 c3d0c2 f4e8cc")  # darkest to paper
+    grain = noise(rng, side, 0.05, 1.0, (9, 0.5))
+    wobble = noise(rng, side, 0.10, 2.0) * 0.003
+
+    # Sky: a graded wash, the sun, and carved lines that swell away from it.
+    sx, sy = 0.71, 0.235
+    far = np.sqrt((x - sx) ** 2 + (y - sy) ** 2) + 0.5 * wobble
+    picture = ramp(np.clip(1.9 * y + 0.04 * grain, 0, 1), palette("5f8ba6 a9bfb6 e9dcbd f4e2c0 f2c9a0"))
+    cut = np.abs((far * 46) % 1 - 0.5) * 2
+    swell = np.clip(0.16 + 0.62 * (far - 0.16) + 0.13 * noise(rng, side, 0.2, 1.8), 0.03, 0.62)
+    tone = ramp(np.clip(1.5 * y, 0, 1), palette("2b5a86 5f8ba6 c98f6a"))
+    picture = mix(picture, tone, smoothstep(0.06, -0.06, cut - swell) * (far > 0.16))
+    sun = ramp(np.clip((y - sy) / 0.25 + 0.5 + 0.08 * grain, 0, 1), palette("d8402a e2583a ee8a5c"))
+    picture = mix(picture, sun, smoothstep(0.142, 0.140, far))
+    # A far island.
+    top = 0.52 - 0.10 * np.exp(-(((x - 0.86) / 0.085) ** 2)) - 0.045 * np.exp(-(((x - 0.70) / 0.06) ** 2))
+    top = top + 1.2 * wobble
+    island = ramp(np.clip((y - top) / 0.09 + 0.1 * grain, 0, 1), ink[[1, 2, 3]])
+    lines = np.abs(((y - top) * 75 + 6 * x) % 1 - 0.5) < 0.06 + 2.0 * np.clip(y - top, 0, 0.1)
+    picture = mix(picture, np.where(lines[..., None], ink[4], island), (y > top).astype(float))
+
+    def swell_row(base: float, height: float, count: float, phase: float, shades: list[int]) -> None:
+        nonlocal picture
+        a = 2 * np.pi * (count * x + phase)
+        lean = a + 0.75 * np.sin(a) + 0.8 * np.sin(2.3 * x + phase)
+        crest = base - height * (1 - np.abs(np.sin(lean / 2))) ** 1.5 + wobble
+        depth = (y - crest) / 0.16
+        band = depth * 5.5 + 0.9 * np.sin(lean) * depth + 0.25 * np.sin(5 * x + 9 * phase)
+        step = np.floor(band).astype(int)
+        colour = ink[np.array(shades)[np.clip(step, 0, 40) % len(shades)]]
+        thin = np.abs(band % 1 - 0.5)
+        width = 0.10 + 0.09 * np.sin(lean * 1.5 + step * 2.1)
+        colour = mix(colour, ink[5], smoothstep(0.03, -0.03, thin - width))
+        rim = smoothstep(0.075, 0.055, depth)
+        colour = mix(colour, ink[5], rim)
+        key = smoothstep(0.016, 0.010, np.abs(depth + 0.012)) + smoothstep(0.014, 0.009, np.abs(depth - 0.07))
+        colour = mix(colour, ink[0], np.clip(key, 0, 1))
+        picture = mix(picture, colour, smoothstep(-0.028, -0.024, depth))
+
+    def breaker(knots: list, girth: float, shades: list[int], blobs: int, fingers: int) -> None:
+        nonlocal picture
+        knots = np.array(knots, float)
+        spine = CubicSpline(np.linspace(0, 1, len(knots)), knots)
+        path = spine(np.linspace(0, 1, 60)) * side
+        window, along, across = ribbon(path, 2 * girth * side, (side, side))
+        taper = (1 - along) ** 0.62 * (0.80 + 0.2 * along) + 0.05
+        c = across / taper + wobble[window] * 9 + 0.03 * np.sin(23 * along)
+        body = smoothstep(1.0, 0.985, np.abs(c))
+        curve = np.clip((c + 1) / 2, 0, 1)
+        band = (curve**0.85) * 8.2 + 0.5 * np.sin(7 * along)
+        step = np.clip(np.floor(band).astype(int), 0, 20)
+        colour = ink[np.array(shades)[step % len(shades)]]
+        thin = np.abs(band % 1 - 0.5)
+        width = 0.13 * np.sin(np.pi * np.clip(along * 1.25, 0, 1)) + 0.05 * np.sin(19 * along + 2.4 * step)
+        colour = mix(colour, ink[5], smoothstep(0.03, -0.03, thin - width))
+        thin = np.abs(band % 1)
+        colour = mix(colour, ink[0], smoothstep(0.09, 0.05, np.minimum(thin, 1 - thin)))
+        colour = mix(colour, ink[0], smoothstep(0.95, 0.97, np.abs(c)))
+        picture[window] = mix(picture[window], colour, body)
+
+        # Foam along the outer edge: gather discs, then print outline, fill and inner marks.
+        discs, marks = [], []
+        bend = spine(np.linspace(0, 1, 400), 1)
+        s = np.sort(rng.beta(1.3, 1.1, blobs)) * 0.66 + 0.34
+        for t in s:
+            k = int(t * 399)
+            tangent = bend[k] / np.sqrt((bend[k] ** 2).sum())
+            normal = np.array([tangent[1], -tangent[0]])
+            half = girth * ((1 - t) ** 0.62 * (0.8 + 0.2 * t) + 0.05)
+            spot = spine(t) + normal * half * rng.uniform(0.72, 1.06)
+            r = rng.uniform(0.007, 0.019) * (girth / 0.2) ** 0.5 * (1.25 - 0.6 * t)
+            discs.append((*spot, r))
+            if rng.random() < 0.55 * (1.25 - t):
+                marks.append((*(spot - 0.3 * normal * r), r * rng.uniform(0.35, 0.7), rng.uniform(0, 360)))
+        for t in np.linspace(0.50, 0.995, fingers) + rng.normal(0, 0.006, fingers):
+            t = min(t, 1.0)
+            k = int(t * 399)
+            heading = np.arctan2(bend[k][1], bend[k][0]) - rng.uniform(0.5, 1.35)
+            normal = np.array([bend[k][1], -bend[k][0]]) / np.sqrt((bend[k] ** 2).sum())
+            half = girth * ((1 - t) ** 0.62 * (0.8 + 0.2 * t) + 0.05)
+            spot = spine(t) + normal * half * 0.95
+            long, r = rng.uniform(0.055, 0.105) * (girth / 0.2) ** 0.5, rng.uniform(0.008, 0.012)
+            for j in range(26):
+                f = j / 25
+                discs.append((*spot, r * (1 - 0.72 * f)))
+                heading += rng.uniform(0.8, 1.3) / 25 * (0.3 + 2.4 * f)
+                spot = spot + long / 25 * np.array([np.cos(heading), np.sin(heading)])
+                if j in (12, 19):
+                    claw, turn = spot.copy(), heading - 0.9
+                    for q in range(9):
+                        discs.append((*claw, r * (0.5 - 0.035 * q)))
+                        turn += 0.16
+                        claw = claw + 0.0028 * np.array([np.cos(turn), np.sin(turn)])
+        image = Image.fromarray(np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8))
+        pen = ImageDraw.Draw(image)
+        for grow, shade in [(0.0026, ink[0]), (0.0, ink[5])]:
+            fill = tuple(int(v) for v in np.round(shade * 255))
+            for cx, cy, r in discs:
+                q = np.array([cx - r - grow, cy - r - grow, cx + r + grow, cy + r + grow]) * side
+                pen.ellipse(q.tolist(), fill=fill)
+        fill = tuple(int(v) for v in np.round(ink[2] * 255))
+        for cx, cy, r, start in marks:
+            q = np.array([cx - r, cy - r, cx + r, cy + r]) * side
+            pen.arc(q.tolist(), start, start + 200, fill=fill, width=4)
+        for _ in range(blobs):
+            t = rng.uniform(0.35, 1.0)
+            k = int(t * 399)
+            normal = np.array([bend[k][1], -bend[k][0]]) / np.sqrt((bend[k] ** 2).sum())
+            half = girth * ((1 - t) ** 0.62 + 0.06)
+            cx, cy = spine(t) + normal * (half + rng.exponential(0.035) + 0.015) + rng.normal(0, 0.012, 2)
+            r = rng.uniform(0.0012, 0.0040)
+            q = np.array([cx - r, cy - r, cx + r, cy + r]) * side
+            pen.ellipse(q.tolist(), fill=tuple(int(v) for v in np.round(ink[5] * 255)))
+        picture = drawn(image)
+
+    swell_row(0.545, 0.035, 3.2, 0.10, [2, 3, 2, 1])
+    swell_row(0.60, 0.060, 2.4, 0.62, [1, 2, 1, 3])
+    big = [(-0.20, 1.20), (-0.06, 0.80), (0.06, 0.50), (0.22, 0.27), (0.40, 0.185), (0.555, 0.24), (0.60, 0.375), (0.53, 0.44)]
+    breaker(big, 0.185, [0, 1, 2, 1, 0, 2, 3, 1], 230, 22)
+    small = [(1.25, 1.1), (1.10, 0.86), (0.98, 0.70), (0.86, 0.62), (0.765, 0.645), (0.735, 0.72), (0.775, 0.765)]
+    flipped = [(1 - a, b) for a, b in small]
+    picture = picture[:, ::-1].copy()
+    breaker(flipped, 0.10, [1, 0, 2, 1, 3, 1], 120, 14)
+    picture = picture[:, ::-1].copy()
+    swell_row(0.815, 0.085, 1.6, 0.30, [1, 0, 2, 0])
+    swell_row(0.925, 0.075, 1.9, 0.74, [0, 1, 0, 2])
+
+    paper = 0.03 * noise(rng, side, 0.006, 0.8) + 0.02 * noise(rng, side, 0.2, 1.5)
+    fibre = smoothstep(0.9, 2.2, grain) * (0.07 + 0.06 * noise(rng, side, 0.15, 1.5))
+    picture = mix(picture, ink[5], np.clip(fibre, 0, 0.25))
+    return finish(picture * (1 + paper[..., None]), size)
+
+
+def draw_marbling(rng: np.random.Generator, size: int) -> Array:
+    """Colours floating on a bath, combed, and lifted off with paper (ebru).
+
+    Marbling is exact geometry: a new drop of radius r moves every older point outwards so that its area
+    is kept, and a tine drags the bath along a line. Each pixel is traced back through all steps, newest
+    first, until it lies inside the drop that coloured it.
+    """
+    side = 3 * size
+    grid = np.mgrid[0:side, 0:side] / side
+    x, y = grid[1].ravel(), grid[0].ravel()
+    colours = palette("12274a f3e7cf b5341f 1f7a80 e0a33a f3e7cf 6e1a24 0d5563 efc9a4 23406e")
+
+    # Swirls and combs, undone last to first.
+    for cx, cy, strength, reach in [(0.31, 0.64, 0.20, 0.10), (0.70, 0.33, -0.22, 0.11)]:
+        dx, dy = x - cx, y - cy
+        d = np.sqrt(dx**2 + dy**2) + 1e-9
+        turn = strength * np.exp(-((d / reach) ** 2)) * 9
+        x, y = cx + dx * np.cos(turn) - dy * np.sin(turn), cy + dx * np.sin(turn) + dy * np.cos(turn)
+    x = x + 0.026 * np.sin(2 * np.pi * (y * 2.1 + 0.15))
+    for teeth, pull, direction in [(15, 0.085, 1), (7, 0.17, -1)]:
+        phase = x * teeth + 0.35
+        away = np.abs(phase - np.round(phase)) / teeth
+        y = y + direction * pull * 0.012 / (0.012 + away)
+    for teeth, pull in [(6, 0.16)]:
+        phase = y * teeth
+        away = np.abs(phase - np.round(phase)) / teeth
+        flip = np.where(np.round(phase) % 2 == 0, 1, -1)
+        x = x + flip * pull * 0.016 / (0.016 + away)
+
+    # Drops, newest first.
+    picture = np.empty((side * side, 3))
+    picture[:] = colours[0]
+    open_pixels = np.arange(side * side)
+    for step in range(1120):
+        ring = step % 4
+        if ring == 0:
+            cx, cy = rng.uniform(-0.22, 1.22, 2)
+            swell = rng.choice([0.45, 0.8, 1.15], p=[0.4, 0.4, 0.2])
+            mood = rng.permutation(len(colours))
+        radius = swell * [0.030, 0.040, 0.034, 0.062][ring]
+        colour = colours[mood[ring]]
+        dx, dy = x - cx, y - cy
+        squared = dx**2 + dy**2
+        inside = squared < radius**2
+        tint = 1 - 0.10 * np.sqrt(squared[inside]) / radius
+        picture[open_pixels[inside]] = colour * tint[:, None]
+        keep = ~inside
+        open_pixels, dx, dy, squared = open_pixels[keep], dx[keep], dy[keep], squared[keep]
+        shrink = np.sqrt(1 - radius**2 / squared)
+        x, y = cx + dx * shrink, cy + dy * shrink
+    picture = picture.reshape(side, side, 3)
+    fibre = noise(rng, side, 0.02, 0.8)[..., None]
+    pooled = noise(rng, side, 0.12, 1.6)[..., None]
+    return finish(picture * (1 + 0.022 * fibre + 0.03 * pooled), size)
