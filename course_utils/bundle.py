@@ -29,7 +29,9 @@ def read(name: str) -> bytes:
     """
     entry = entries().get(name)
     if entry is None:
-        raise DataError(f"{name!r} is not a file of the course: data/manifest.json does not list it.")
+        raise DataError(
+            f"{name!r} is not a file of the course: data/manifest.json does not list it."
+        )
     path = runtime.data_dir() / name
     try:
         content = path.read_bytes()

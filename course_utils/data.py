@@ -53,8 +53,8 @@ def load_mnist(
     Source: LeCun et al. 1998, Gradient-based learning applied to document recognition.
     """
     _check(split=split, value_range=value_range, subset=subset)
-    images, labels = _read_mosaics("mnist", split, _MNIST_MOSAICS[split], side=28)
-    return _to_range(images[..., :1], value_range), labels.astype(np.int32)
+    images, labels = _read_mosaics("mnist", split, _MNIST_MOSAICS[split], 28, channels=1)
+    return _to_range(images, value_range), labels.astype(np.int32)
 
 
 def load_cifar10(
@@ -83,7 +83,7 @@ def load_cifar10(
     if subset == "full":
         images, labels = cifar10.load(split)
     else:
-        images, labels = _read_mosaics("cifar10", split, _CIFAR10_MOSAICS[split], side=32)
+        images, labels = _read_mosaics("cifar10", split, _CIFAR10_MOSAICS[split], 32, channels=3)
     return _to_range(images, value_range), labels.astype(np.int32)
 
 
@@ -171,9 +171,7 @@ def batches(
         if shuffle:
             order = tf.random.experimental.stateless_shuffle(order, epoch_seed, alg="philox")
         numbers = tf.data.Dataset.range(steps)
-        return numbers.map(
-            lambda step: make_batch(step, order, epoch_seed), num_parallel_calls=2
-        )
+        return numbers.map(lambda step: make_batch(step, order, epoch_seed), num_parallel_calls=2)
 
     def make_batch(step, order, epoch_seed):
         chosen = order[step * batch_size : (step + 1) * batch_size]
@@ -181,7 +179,9 @@ def batches(
             chosen = tf.ensure_shape(chosen, (batch_size,))
         if augment:
             batch_seed = tf.random.fold_in(epoch_seed, step + 1)
-            batch = tf.gather(pixels, _augmented_pixels(tf, chosen, augment, height, width, batch_seed))
+            batch = tf.gather(
+                pixels, _augmented_pixels(tf, chosen, augment, height, width, batch_seed)
+            )
         else:
             batch = tf.gather(images, chosen)
         return batch if labels is None else (batch, tf.gather(labels, chosen))
@@ -222,28 +222,29 @@ def _reflect(tf, positions, size):
     return (size - 1) - tf.abs((size - 1) - positions)
 
 
-def _read_mosaics(folder, split, count, side):
-    """All pictures of a split, `(n, side, side, 3)` uint8, and its labels, `(n,)` uint8."""
+def _read_mosaics(folder, split, count, side, channels):
+    """All pictures of a split, `(n, side, side, channels)` uint8, and its labels, `(n,)` uint8."""
     names = [f"{folder}/{split}-{number}.webp" for number in range(count)]
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        mosaics = list(pool.map(lambda name: _read_mosaic(name, side), names))
+    # Pillow lets other threads run while it decodes.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        images = np.concatenate(list(pool.map(lambda n: _read_mosaic(n, side, channels), names)))
     content = io.BytesIO(bundle.read(f"{folder}/{split}-labels.npy"))
-    return np.concatenate(mosaics), np.load(content, allow_pickle=False)
+    return images, np.load(content, allow_pickle=False)
 
 
-def _read_mosaic(name, side):
+def _read_mosaic(name, side, channels):
     from PIL import Image
 
     with Image.open(io.BytesIO(bundle.read(name)), formats=["WEBP"]) as picture:
-        mosaic = np.asarray(picture.convert("RGB"))
+        mosaic = np.asarray(picture if channels == 3 else picture.getchannel(0))
     rows, columns = mosaic.shape[0] // side, mosaic.shape[1] // side
-    grid = mosaic.reshape(rows, side, columns, side, 3).swapaxes(1, 2)
-    return grid.reshape(rows * columns, side, side, 3)
+    grid = mosaic.reshape(rows, side, columns, side, channels).swapaxes(1, 2)
+    return grid.reshape(rows * columns, side, side, channels)
 
 
 def _to_range(images, value_range):
     if tuple(value_range) == (0, 255):
-        return np.ascontiguousarray(images)
+        return images
     images = images.astype(np.float32)
     if tuple(value_range) == (-1, 1):
         images /= 127.5
@@ -283,4 +284,6 @@ def _check_arrays(images, labels):
 
 def _check_count(name, value, minimum):
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum}; received {value!r}.")
+        raise ValueError(
+            f"{name} must be a whole number of at least {minimum}; received {value!r}."
+        )

@@ -172,6 +172,14 @@ class Bristles:
         return np.clip(self.colour * (0.32 + 0.68 * light), 0, 1)
 
 
+def seams(labels: Array) -> Array:
+    """Distance in pixels of every pixel to the nearest border between two labels."""
+    border = np.zeros(labels.shape, bool)
+    border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    border[1:, :] |= labels[1:, :] != labels[:-1, :]
+    return ndimage.distance_transform_edt(~border)
+
+
 def finish(picture: Array, size: int) -> Array:
     """Average a float picture down to `(size, size, 3)` uint8 in linear light."""
     factor = picture.shape[0] // size

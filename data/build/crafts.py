@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from art import Array, finish, mix, noise, palette, ramp, relief, smoothstep, unit_grid
+from art import Array, finish, mix, noise, palette, ramp, relief, seams, smoothstep, unit_grid
 from scipy import ndimage
 from scipy.spatial import cKDTree
-
-
-def seams(labels: Array) -> Array:
-    """Distance in pixels of every pixel to the nearest border between two labels."""
-    border = np.zeros(labels.shape, bool)
-    border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
-    border[1:, :] |= labels[1:, :] != labels[:-1, :]
-    return ndimage.distance_transform_edt(~border)
 
 
 def draw_stained_glass(rng: np.random.Generator, size: int) -> Array:
@@ -85,8 +77,12 @@ def draw_stained_glass(rng: np.random.Generator, size: int) -> Array:
         palette("fffbe2 fff6c8"),
     ]
     tone = rng.random(count)
-    tone = np.where(kind == 0, np.clip((reach - 0.27) / 0.45 + rng.normal(0, 0.09, count), 0, 1), tone)
-    tone = np.where(kind == 1, np.clip((reach - 0.13) / 0.17 + rng.normal(0, 0.12, count), 0, 1), tone)
+    tone = np.where(
+        kind == 0, np.clip((reach - 0.27) / 0.45 + rng.normal(0, 0.09, count), 0, 1), tone
+    )
+    tone = np.where(
+        kind == 1, np.clip((reach - 0.13) / 0.17 + rng.normal(0, 0.12, count), 0, 1), tone
+    )
     glass = np.zeros((count, 3))
     for k, family in enumerate(families):
         glass[kind == k] = ramp(tone[kind == k], family)
@@ -102,7 +98,11 @@ def draw_stained_glass(rng: np.random.Generator, size: int) -> Array:
     light = 0.66 + 0.44 * np.sqrt(depth) + 0.12 * streaks + 0.05 * ripples
     light += 0.30 * np.exp(-((np.sqrt((x - sx) ** 2 + (y - sy) ** 2) / 0.33) ** 2))
     picture = glass[panes] ** 1.15 * light[..., None]
-    picture = mix(picture, np.ones(3), 0.16 * smoothstep(0.7, 2.6, streaks) + 0.10 * smoothstep(1.2, 2.6, ripples))
+    picture = mix(
+        picture,
+        np.ones(3),
+        0.16 * smoothstep(0.7, 2.6, streaks) + 0.10 * smoothstep(1.2, 2.6, ripples),
+    )
     picture *= (0.93 + 0.11 * relief(ripples * 1.2, 135, 1.0))[..., None]
 
     outline = seams(region)
@@ -110,13 +110,19 @@ def draw_stained_glass(rng: np.random.Generator, size: int) -> Array:
     distance = np.minimum(distance, np.maximum(outline - 2.7, 0))
     lead = smoothstep(1.0, -1.0, distance - half)
     bar = np.sqrt(np.clip(1 - (distance / (half + 1)) ** 2, 0, 1)) * half
-    metal = palette("191a20")[0] * relief(ndimage.gaussian_filter(bar, 1), 135, 0.8, 1.2)[..., None] * 1.25
+    metal = (
+        palette("191a20")[0]
+        * relief(ndimage.gaussian_filter(bar, 1), 135, 0.8, 1.2)[..., None]
+        * 1.25
+    )
     picture = mix(np.clip(picture, 0, 1), metal, lead)
     bloom = ndimage.gaussian_filter(picture, (14, 14, 0))
     return finish(1 - (1 - np.clip(picture, 0, 1)) * (1 - 0.16 * bloom), size)
 
 
-def lattice(angle: Array, spacing: float, region: Array, rng: np.random.Generator, rounds: int = 14):
+def lattice(
+    angle: Array, spacing: float, region: Array, rng: np.random.Generator, rounds: int = 14
+):
     """Pack square tiles whose sides follow `angle` (Lloyd's method in the square metric).
 
     Returns:
@@ -168,10 +174,15 @@ def draw_mosaic(rng: np.random.Generator, size: int) -> Array:
         fx, fy = flip * x, flip * y
         r, a = np.sqrt(fx**2 + fy**2), np.arctan2(fy, fx)
         s = (a + 2.55) / 2.45
-        body = np.abs(r - 0.315) - 0.105 * np.clip(np.sin(np.pi * np.clip(s, 0, 1) ** 0.72), 0, 1) ** 0.85
+        body = (
+            np.abs(r - 0.315)
+            - 0.105 * np.clip(np.sin(np.pi * np.clip(s, 0, 1) ** 0.72), 0, 1) ** 0.85
+        )
         body = np.where((s < 0) | (s > 1), 0.2, body)
         t = (s - 0.93) / 0.30
-        tail = np.abs(r - 0.315) - (0.012 + 0.085 * np.clip(t, 0, 1) - 0.055 * np.clip(t - 0.55, 0, 1))
+        tail = np.abs(r - 0.315) - (
+            0.012 + 0.085 * np.clip(t, 0, 1) - 0.055 * np.clip(t - 0.55, 0, 1)
+        )
         notch = np.abs(r - 0.315) < 0.12 * np.clip(t - 0.55, 0, 1) * 1.6
         tail = np.where((t < 0) | (t > 1) | notch, 0.2, tail)
         return np.minimum(body, tail), s, (r - 0.315) / 0.105
@@ -216,13 +227,18 @@ def draw_mosaic(rng: np.random.Generator, size: int) -> Array:
     along = np.where(pick(first) < 0, pick(s1), pick(s2))
     wide = np.where(pick(first) < 0, pick(w1), pick(w2))
     scales = 0.5 + 0.5 * np.sin(along * 46) * np.cos(wide * 7)
-    skin = ramp(np.clip(0.22 + 0.5 * scales + 0.14 * jitter, 0, 1), palette("6b1616 b3311f e2672c f4a742 fbe2a0"))
+    skin = ramp(
+        np.clip(0.22 + 0.5 * scales + 0.14 * jitter, 0, 1),
+        palette("6b1616 b3311f e2672c f4a742 fbe2a0"),
+    )
     skin = np.where((wide < -0.42)[:, None], ramp(shine, palette("d9b98a f3e3c0 fff8e6")), skin)
     skin = np.where((along > 0.95)[:, None], ramp(shine, palette("7a1420 b3311f e08a2e")), skin)
     skin = np.where((along < 0.14)[:, None], ramp(shine, gold), skin)
     colour[kind == 3] = skin[kind == 3]
     key = (np.floor((pick(x) + pick(y)) * 22) + np.floor((pick(x) - pick(y)) * 22)) % 2
-    colour[kind == 4] = np.where(key[:, None] > 0, ramp(shine, gold), ramp(shine, palette("14213d 24407a 3a62a6")))[kind == 4]
+    colour[kind == 4] = np.where(
+        key[:, None] > 0, ramp(shine, gold), ramp(shine, palette("14213d 24407a 3a62a6"))
+    )[kind == 4]
     colour[kind == 5] = ramp(shine, palette("5a1018 8f1f26 b53a33"))[kind == 5]
     colour *= 1 + 0.07 * rng.normal(0, 1, (count, 1)) + 0.025 * rng.normal(0, 1, (count, 3))
 
@@ -232,7 +248,9 @@ def draw_mosaic(rng: np.random.Generator, size: int) -> Array:
     lean = tilt[0][label] * (np.mgrid[0:side, 0:side][1] - spots[label, 0])
     lean += tilt[1][label] * (np.mgrid[0:side, 0:side][0] - spots[label, 1])
     dome = np.sqrt(np.clip(gap, 0, 4) / 4) * 3.2 + lean + 0.25 * noise(rng, side, 0.012, 1.3)
-    metal = np.isin(kind, [1, 2]) | ((kind == 4) & (key > 0)) | halo | ((kind == 3) & (along < 0.14))
+    metal = (
+        np.isin(kind, [1, 2]) | ((kind == 4) & (key > 0)) | halo | ((kind == 3) & (along < 0.14))
+    )
     light = relief(ndimage.gaussian_filter(dome, 0.7), 130, 0.75, 0.0)
     glint = np.clip(relief(lean * 1.3, 130, 2.2, 1.0) - 1, 0, 1) * metal[label]
     face = colour[label] * (0.40 + 0.60 * light)[..., None]

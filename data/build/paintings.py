@@ -50,16 +50,27 @@ def draw_impasto_night(rng: np.random.Generator, size: int) -> Array:
         for cx, cy, radius in stars:
             d = np.sqrt((x - cx) ** 2 + (y - cy) ** 2) / (1.4 * radius)
             near = smoothstep(1.0, 0.75, d)
-            colour = mix(colour, ramp(np.clip(d + rng.normal(0, 0.06, x.shape), 0, 1), lights), near)
+            colour = mix(
+                colour, ramp(np.clip(d + rng.normal(0, 0.06, x.shape), 0, 1), lights), near
+            )
         return colour
 
     def hills(layer: int):
-        greens = ["16264f 1f4a6d 2f6f7c 5d9c86", "14233f 1d4a52 377458 86a656", "1b2c33 3c5a35 7f8f3c c3b457"]
+        greens = [
+            "16264f 1f4a6d 2f6f7c 5d9c86",
+            "14233f 1d4a52 377458 86a656",
+            "1b2c33 3c5a35 7f8f3c c3b457",
+        ]
         colours = palette(greens[layer])
 
         def paint(x: Array, y: Array) -> Array:
             depth = (y - ridge(x, layer)) / 0.09
-            tone = 0.75 - 0.6 * depth + 0.25 * np.sin(40 * depth + 9 * x) + rng.normal(0, 0.12, x.shape)
+            tone = (
+                0.75
+                - 0.6 * depth
+                + 0.25 * np.sin(40 * depth + 9 * x)
+                + rng.normal(0, 0.12, x.shape)
+            )
             return ramp(np.clip(tone, 0, 1), colours)
 
         return paint
@@ -106,7 +117,9 @@ def draw_impasto_night(rng: np.random.Generator, size: int) -> Array:
 
     paint(lambda x, y: y < 0.74, sky, wind, [(1500, 34, 130), (3600, 19, 95), (5200, 12, 66)])
     for cx, cy, radius in stars:
-        close = [(1800, 16, 40), (1800, 10, 34)] if radius > 0.05 else [(1500, 11, 22), (1800, 7, 22)]
+        close = (
+            [(1800, 16, 40), (1800, 10, 34)] if radius > 0.05 else [(1500, 11, 22), (1800, 7, 22)]
+        )
         scale = 1.25 * radius
 
         def around(spots_x: Array, spots_y: Array, cx=cx, cy=cy, scale=scale) -> Array:
@@ -135,41 +148,54 @@ def draw_pointillist_river(rng: np.random.Generator, size: int) -> Array:
     canvas = Bristles(rng, side, palette("e9d3a8")[0])
     crowns = [(0.10, 0.30, 0.115, 0.135), (0.02, 0.44, 0.11, 0.12), (0.225, 0.425, 0.075, 0.075)]
     crowns += [(0.90, 0.465, 0.05, 0.075), (0.965, 0.43, 0.055, 0.10), (0.845, 0.505, 0.03, 0.04)]
-    sails = [(0.475, 0.40, 0.605, 0.060), (0.60, 0.475, 0.585, 0.030), (0.715, 0.495, 0.58, 0.022)]
+    sails = [(0.40, 0.33, 0.655, 0.115), (0.765, 0.455, 0.605, 0.055), (0.565, 0.495, 0.585, 0.034)]
 
     def bank(x: Array) -> Array:
-        return 0.985 - 0.28 * np.exp(-((np.maximum(x + 0.05, 0) / 0.36) ** 2)) - 0.02 * np.sin(9 * x)
+        return (
+            0.985 - 0.28 * np.exp(-((np.maximum(x + 0.05, 0) / 0.36) ** 2)) - 0.02 * np.sin(9 * x)
+        )
 
     def sketch(x: Array, y: Array) -> tuple[Array, Array]:
-        jx, jy = x + rng.normal(0, 0.006, x.shape), y + rng.normal(0, 0.006, x.shape)
-        haze = 0.10 * np.sin(9 * jx + 22 * jy + 2 * np.sin(6 * jx)) + 0.05 * np.sin(31 * jy - 8 * jx)
+        jx, jy = x + rng.normal(0, 0.0025, x.shape), y + rng.normal(0, 0.0025, x.shape)
+        haze = 0.10 * np.sin(9 * jx + 22 * jy + 2 * np.sin(6 * jx)) + 0.05 * np.sin(
+            31 * jy - 8 * jx
+        )
         glow = np.exp(-(((jx - 0.62) / 0.30) ** 2 + ((jy - 0.47) / 0.24) ** 2))
-        skies = palette("2f4f9e 5577bb 8d8fc4 d3a0b4 f2b48a fbd37f fff0b5")
+        skies = palette("34508f 5479b4 8a94c2 c7a3b8 eab394 f6cf8a fdebb4")
         colour = ramp(np.clip(1.15 * jy + 0.38 * glow + haze, 0, 1), skies)
         angle = 0.35 * np.sin(7 * jx + 5 * jy)
         disc = np.sqrt((jx - 0.62) ** 2 + (jy - 0.455) ** 2)
         colour = mix(colour, palette("fff3b0")[0], smoothstep(0.058, 0.036, disc))
 
-        hill = 0.555 - 0.045 * np.sin(4.0 * jx + 0.2) ** 2 - 0.03 * np.exp(-(((jx - 0.33) / 0.1) ** 2))
+        hill = (
+            0.555 - 0.045 * np.sin(4.0 * jx + 0.2) ** 2 - 0.03 * np.exp(-(((jx - 0.33) / 0.1) ** 2))
+        )
         t = np.clip((jy - hill) / 0.07 + haze, 0, 1)
         colour = np.where((jy > hill)[:, None], ramp(t, palette("5b5aa0 7a6aa8 a883a8")), colour)
         angle = np.where(jy > hill, 0.2, angle)
 
         water = jy > 0.575
-        wave = np.sin(120 * (jy - 0.5) ** 0.75 + 6 * np.sin(5 * jx + 11 * jy))
+        wave = np.sin(120 * np.clip(jy - 0.5, 0, 1) ** 0.75 + 6 * np.sin(5 * jx + 11 * jy))
         path = np.exp(-(((jx - 0.62 - 0.02 * wave) / (0.05 + 0.16 * (jy - 0.575))) ** 2))
         tone = 1.08 - 1.55 * (jy - 0.575) + 0.16 * wave
-        lake = ramp(np.clip(tone, 0, 1), palette("14385f 1f5b8a 3f83ad 7f9fc0 c79cb0 f0b78c"))
+        lake = ramp(np.clip(tone, 0, 1), palette("143458 1d5480 3b7ba3 6f98b8 b79db4 e6b48f"))
         lake = mix(lake, palette("ffd873")[0], np.clip(path * (0.55 + 0.5 * wave), 0, 1))
         colour = np.where(water[:, None], lake, colour)
         angle = np.where(water, 0.0, angle)
         for cx, top, foot, half in sails:
             mirror = water & (jy > foot) & (jy < 2 * foot - top + 0.03) & (wave > -0.2)
-            mirror &= np.abs(jx - cx) < half * 0.55 * np.clip((2 * foot - top - jy) / (foot - top), 0, 1)
+            mirror &= np.abs(jx - cx) < half * 0.55 * np.clip(
+                (2 * foot - top - jy) / (foot - top), 0, 1
+            )
             colour = np.where(mirror[:, None], palette("f6dfc0")[0], colour)
             f = np.clip((jy - top) / (foot - top), 0, 1)
-            inside = (jy > top) & (jy < foot - 0.012) & (jx > cx - 0.25 * half * f) & (jx < cx + half * f)
-            light = ramp(np.clip((jx - cx) / half + 0.3, 0, 1), palette("b79bc4 fbe7c8 fff8e4"))
+            inside = (
+                (jy > top)
+                & (jy < foot - 0.012)
+                & (jx > cx - 0.25 * half * f)
+                & (jx < cx + half * f)
+            )
+            light = ramp(np.clip((jx - cx) / half + 0.3, 0, 1), palette("a58fc0 f3dcc0 fff6dc"))
             colour = np.where(inside[:, None], light, colour)
             hull = (np.abs(jy - foot) < 0.012) & (np.abs(jx - cx - 0.2 * half) < 0.9 * half)
             colour = np.where(hull[:, None], palette("5a2333")[0], colour)
@@ -180,33 +206,45 @@ def draw_pointillist_river(rng: np.random.Generator, size: int) -> Array:
         meadow = ramp(np.clip(t, 0, 1), palette("1f3d5c 2a6b52 5c9a3c a9bf3f f2d65a"))
         colour = np.where(grass[:, None], meadow, colour)
         angle = np.where(grass, 0.5 * np.sin(15 * jx) - 1.1, angle)
-        for cx, top, foot in [(0.105, 0.38, 0.80), (0.035, 0.5, 0.80), (0.225, 0.46, 0.795), (0.955, 0.5, 0.60)]:
+        for cx, top, foot in [
+            (0.105, 0.38, 0.80),
+            (0.035, 0.5, 0.80),
+            (0.225, 0.46, 0.795),
+            (0.955, 0.5, 0.60),
+        ]:
             trunk = (np.abs(jx - cx - 0.008 * np.sin(20 * jy)) < 0.009) & (jy > top) & (jy < foot)
             colour = np.where(trunk[:, None], palette("3c2247")[0], colour)
         for cx, cy, rx, ry in crowns:
             dx, dy = (jx - cx) / rx, (jy - cy) / ry
-            lumps = 0.14 * np.sin(5 * np.arctan2(dy, dx) + 3 * cx * 20) + 0.08 * np.sin(40 * jx + 37 * jy)
+            lumps = 0.14 * np.sin(5 * np.arctan2(dy, dx) + 3 * cx * 20) + 0.08 * np.sin(
+                40 * jx + 37 * jy
+            )
             inside = dx**2 + dy**2 < (1 + lumps) ** 2
-            t = 0.45 + 0.42 * dx - 0.33 * dy + 0.25 * np.sin(34 * jx + 2 * np.sin(41 * jy)) * np.sin(37 * jy)
+            t = (
+                0.45
+                + 0.42 * dx
+                - 0.33 * dy
+                + 0.25 * np.sin(34 * jx + 2 * np.sin(41 * jy)) * np.sin(37 * jy)
+            )
             leaf = ramp(np.clip(t, 0, 1), palette("1c2457 1f4a5e 2f7a4f 7fa83a e3b63c ffdf7a"))
             colour = np.where(inside[:, None], leaf, colour)
             angle = np.where(inside, -0.9 + 0.8 * dx, angle)
         return colour, angle
 
-    for count, width in [(9000, 17), (26000, 10.5), (24000, 7)]:
+    for count, width in [(9000, 19), (16000, 14), (15000, 11), (9000, 8.5)]:
         spots = rng.random((count, 2)) * 1.02 - 0.01
         colour, angle = sketch(*spots.T)
         grey = colour.mean(-1, keepdims=True)
-        pure = np.clip(grey + (colour - grey) * 1.35, 0, 1)
+        pure = np.clip(grey + (colour - grey) * 1.2, 0, 1)
         kind = rng.random(count)
         warm, cool = pure + np.array([0.10, 0.03, -0.10]), pure + np.array([-0.09, 0.0, 0.12])
-        other = np.clip(1.1 * grey + 0.85 * (grey - pure), 0, 1)
+        other = np.clip(1.1 * grey + 0.6 * (grey - pure), 0, 1)
         dab = np.where((kind < 0.22)[:, None], warm, pure)
         dab = np.where((kind > 0.74)[:, None], cool, dab)
-        dab = np.where((kind > 0.93)[:, None], other, dab) + rng.normal(0, 0.035, (count, 1))
+        dab = np.where((kind > 0.95)[:, None], other, dab) + rng.normal(0, 0.035, (count, 1))
         dab = np.clip(dab, 0, 1)
         angle = angle + rng.normal(0, 0.25, count)
-        reach = width * 0.38 * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+        reach = width * 0.28 * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
         for i, spot in enumerate(spots * side):
             path = np.stack([spot - reach[i], spot + reach[i]])
             canvas.stroke(path, width * rng.uniform(0.8, 1.2), dab[i], np.clip(dab[i] * 1.06, 0, 1))
