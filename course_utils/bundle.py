@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,8 +38,8 @@ def read(name: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read ({error.strerror}): expected {entry['bytes']} bytes with SHA-256 "
-            f"{entry['sha256']}, found nothing; {_REMEDY}."
+            f"{path} cannot be read ({error.strerror}): expected {entry['bytes']} bytes with "
+            f"SHA-256 {entry['sha256']}, found nothing; {_REMEDY}."
         ) from None
     found = hashlib.sha256(content).hexdigest()
     if found != entry["sha256"]:
@@ -47,6 +48,47 @@ def read(name: str) -> bytes:
             f"{entry['sha256']}, found {len(content)} bytes with SHA-256 {found}; {_REMEDY}."
         )
     return content
+
+
+def write(name: str, content: bytes, *, origin: str, licence: str) -> Path:
+    """Put a file of our own making into the data folder and into the manifest.
+
+    Both are written under a temporary name and then renamed, the manifest last: interrupted at any
+    point, `read` either gives the old file, or refuses the new one until it is written again.
+
+    Args:
+        name: path below the data folder.
+        content: the bytes.
+        origin: where the file comes from, for the manifest.
+        licence: under which licence it may be shared.
+
+    Returns:
+        Where the file lies now.
+
+    Raises:
+        DataError: if the manifest is missing or damaged.
+        OSError: if the data folder cannot be written.
+    """
+    entry = {
+        "path": name,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "origin": origin,
+        "licence": licence,
+        "script": "",
+    }
+    manifest = dict(sorted((entries() | {name: entry}).items()))
+    text = json.dumps({"files": list(manifest.values())}, indent=1, ensure_ascii=False) + "\n"
+    _replace(runtime.data_dir() / name, content)
+    _replace(runtime.data_dir() / "manifest.json", text.encode())
+    return runtime.data_dir() / name
+
+
+def _replace(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(path.name + ".part")
+    scratch.write_bytes(content)
+    os.replace(scratch, path)
 
 
 def entries() -> dict[str, dict]:

@@ -34,8 +34,8 @@ PREFIXES = {"train": "data_batch_", "test": "test_batch"}
 RECORDS, RECORD_BYTES = 10_000, 1 + 3 * 32 * 32
 
 REMEDY = (
-    f"put {ARCHIVE} into {{folder}} by hand (from {URL}), or use the pictures that ship with the "
-    'course: subset="bundled"'
+    f"put {ARCHIVE} into {{folder}} by hand (from {URL}; KERAS_HOME chooses another folder), "
+    'or use the pictures that ship with the course: subset="bundled"'
 )
 
 
