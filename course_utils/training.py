@@ -1,0 +1,345 @@
+"""Train Keras models in front of an audience: live curves, safe interruption, exact resume.
+
+`fit` wraps `keras.Model.fit`; the optimisation itself is the model's own `train_step`, which the
+notebooks show in full.
+"""
+
+import io
+import json
+import os
+import time
+from html import escape
+
+import keras
+import numpy as np
+from IPython import get_ipython
+from IPython.display import HTML, Image, display
+
+from course_utils import plots, runtime
+
+REFRESH_SECONDS = 0.25  # how often the progress bar is drawn anew
+
+
+def fit(
+    model,
+    dataset,
+    *,
+    epochs,
+    validation_data=None,
+    callbacks=(),
+    label="training",
+    live=True,
+    resume=None,
+):
+    """Train a compiled model and return its history, also when interrupted.
+
+    Interrupting the kernel (the square button) ends training after the current step: the model
+    keeps what it has learned, the history so far is returned and the cells below can run.
+
+    Args:
+        model: compiled `keras.Model`.
+        dataset: `tf.data.Dataset` of `(inputs, targets)`. One made by `data.batches` is told the
+            number of each epoch, so that a resumed training sees the very pictures that it would
+            have seen without the break.
+        epochs: how many passes in all, those done before a resume included.
+        validation_data: dataset evaluated after each epoch, or None.
+        callbacks: more Keras callbacks.
+        label: what the progress display calls this training.
+        live: draw the bar and the curves in place; False prints nothing.
+        resume: name of a folder in `runtime.cache_dir()`. After every epoch the weights, the
+            optimizer and the history are kept there, and a later call with the same name goes
+            on from the last finished epoch. None keeps nothing.
+
+    Returns:
+        dict of lists, one number an epoch: `loss`, the model's metrics, `val_...` where validation
+        data was given, and `seconds` (wall-clock time of the epoch, validation excluded).
+
+    Raises:
+        ValueError: if `epochs` is not a positive integer, or the model is not compiled.
+    """
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(f"epochs must be a positive integer; received {epochs!r}.")
+    if not model.compiled:
+        raise ValueError("fit needs a compiled model: call model.compile(...) first.")
+    folder = runtime.cache_dir() / "training" / resume if resume else None
+    record = _Record(folder, getattr(dataset, "set_epoch", None))
+    first_epoch = record.restore(model)
+    if first_epoch >= epochs:
+        return record.history
+    extra = [LiveProgress(label, record.history)] if live else []
+    try:
+        model.fit(
+            dataset,
+            epochs=epochs,
+            initial_epoch=first_epoch,
+            validation_data=validation_data,
+            shuffle=False,  # the dataset shuffles itself
+            verbose=0,
+            callbacks=[*callbacks, record, *extra],
+        )
+    except KeyboardInterrupt:
+        done = len(record.history.get("loss", []))
+        steps = int(model.optimizer.iterations)
+        print(f"Interrupted after {done} full epochs; the model keeps all {steps} steps.")
+    return record.history
+
+
+class _Record(keras.callbacks.Callback):
+    """Collect the history and keep a restorable copy of the training after each epoch."""
+
+    def __init__(self, folder, set_epoch):
+        super().__init__()
+        self.folder = folder
+        self.set_epoch = set_epoch
+        self.history = {}
+
+    def restore(self, model):
+        """Load the last finished epoch, if there is one; return how many epochs are done."""
+        path = self.folder and self.folder / "history.json"
+        if not path or not path.exists():
+            return 0
+        self.history = json.loads(path.read_text(encoding="utf-8"))
+        epochs = len(self.history["loss"])
+        model.load_weights(self._weights(epochs))  # the optimizer's variables are part of them
+        return epochs
+
+    def _weights(self, epochs):
+        return self.folder / f"epoch-{epochs:04d}.weights.h5"
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.set_epoch:
+            self.set_epoch(epoch)
+        self._start = time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        self._seconds = time.perf_counter() - self._start
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self._start
+        if any(name.startswith("val_") for name in logs):
+            seconds = self._seconds
+        for name, value in {**logs, "seconds": seconds}.items():
+            self.history.setdefault(name, []).append(float(value))
+        if self.folder:
+            self._save(epoch + 1)
+
+    def _save(self, epochs):
+        # The history names the epoch whose weights count, so it is replaced last: a crash at any
+        # line leaves either the old pair or the new one.
+        self.folder.mkdir(parents=True, exist_ok=True)
+        scratch = self.folder / "unfinished.weights.h5"
+        self.model.save_weights(scratch, overwrite=True)
+        os.replace(scratch, self._weights(epochs))
+        scratch = self.folder / "history.json.part"
+        scratch.write_text(json.dumps(self.history), encoding="utf-8")
+        os.replace(scratch, self.folder / "history.json")
+        for path in self.folder.glob("epoch-*.weights.h5"):
+            if path != self._weights(epochs):
+                path.unlink()
+
+
+class LiveProgress(keras.callbacks.Callback):
+    """Progress bar with the time left, and curves that are redrawn in place after each epoch.
+
+    Args:
+        label: what the display calls this training.
+        history: dict of lists to draw; whoever trains appends to it.
+    """
+
+    def __init__(self, label, history):
+        super().__init__()
+        self.label = label
+        self.history = history
+
+    def on_train_begin(self, logs=None):
+        """Open the display."""
+        self.epochs = self.params["epochs"]
+        self.steps = self.params["steps"] or 0
+        self._begin = self._drawn = time.perf_counter()
+        self._first = self._epoch = len(self.history.get("loss", []))
+        self._bar = self._curves = None
+        self._done = 0
+        self._draw(0, "")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Note which epoch runs."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Redraw the bar, a few times a second at most."""
+        if self._begin == self._drawn:
+            self._begin = time.perf_counter()  # the first step compiles; leave it out of the ETA
+        now = time.perf_counter()
+        if now - self._drawn > REFRESH_SECONDS:
+            self._draw(batch + 1, _numbers(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Redraw the bar and the curves."""
+        self._draw(self.steps, _numbers(logs))
+        if get_ipython() is None:
+            return
+        picture = io.BytesIO()
+        plots.curves({self.label: self.history}).savefig(picture, format="png")
+        picture = Image(data=picture.getvalue())
+        if self._curves is None:
+            self._curves = display(picture, display_id=True)
+        else:
+            self._curves.update(picture)
+
+    def _draw(self, step, numbers):
+        self._drawn = time.perf_counter()
+        total = max(self.epochs * self.steps, 1)
+        position = self._epoch * self.steps + step
+        trained = position - self._first * self.steps
+        elapsed = self._drawn - self._begin
+        left = elapsed / trained * (total - position) if trained > 1 else None
+        text = (
+            f"{self.label}: epoch {min(self._epoch + 1, self.epochs)} of {self.epochs}"
+            f" · {elapsed:.0f} s"
+            + (f" · {left:.0f} s left" if left and position < total else "")
+            + (f" · {numbers}" if numbers else "")
+        )
+        if get_ipython() is None:
+            if step == self.steps:
+                print(text, flush=True)
+            return
+        bar = HTML(
+            f'<progress max="{total}" value="{position}" style="width:16em" '
+            f'aria-label="{escape(self.label)}"></progress> {escape(text)}'
+        )
+        if self._bar is None:
+            self._bar = display(bar, display_id=True)
+        else:
+            self._bar.update(bar)
+
+
+def _numbers(logs):
+    return " · ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
+
+
+class Budget(keras.callbacks.Callback):
+    """Say how far a training has come, and end it when its budget is spent.
+
+    Args:
+        steps: optimizer steps in all; counted by the optimizer, so a resumed training goes on.
+        seconds: wall-clock seconds of training in all, validation excluded. Exactly one of the
+            two must be given.
+
+    Raises:
+        ValueError: if not exactly one positive number is given.
+    """
+
+    def __init__(self, *, steps=None, seconds=None):
+        super().__init__()
+        if (steps is None) == (seconds is None) or (steps or seconds) <= 0:
+            raise ValueError(
+                "Budget needs exactly one positive number, steps or seconds; "
+                f"received steps={steps!r}, seconds={seconds!r}."
+            )
+        self.steps, self.seconds = steps, seconds
+        self._spent = 0.0
+        self._since = None
+
+    def progress(self):
+        """Return the part of the budget that is spent, from 0 to 1."""
+        if self.steps is not None:
+            return min(int(self.model.optimizer.iterations) / self.steps, 1.0)
+        running = 0.0 if self._since is None else time.perf_counter() - self._since
+        return min((self._spent + running) / self.seconds, 1.0)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        """Stop the clock during validation."""
+        if self._since is not None:
+            self._spent += time.perf_counter() - self._since
+            self._since = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Stop the clock between epochs."""
+        self.on_test_begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """End the training when nothing is left."""
+        if self.progress() >= 1:
+            self.model.stop_training = True
+
+
+class OneCycle(keras.callbacks.Callback):
+    """Raise the learning rate to its peak, then lower it to almost nothing, both along lines.
+
+    Args:
+        budget: the `Budget` whose progress is followed; it must stand in the callbacks too.
+        peak: largest learning rate.
+        warm_up: part of the budget at which the peak is reached.
+        first, last: learning rate at the start and the end, as parts of the peak.
+
+    Source: Smith and Topin 2017, arXiv:1708.07120; the numbers are Jordan 2024, arXiv:2404.00498.
+    """
+
+    def __init__(self, budget, peak, *, warm_up=0.23, first=0.2, last=0.07):
+        super().__init__()
+        self.budget, self.peak = budget, peak
+        self.corners = [0.0, warm_up, 1.0], [first, 1.0, last]
+
+    def learning_rate(self, progress):
+        """Return the learning rate at `progress` in [0, 1]."""
+        return self.peak * float(np.interp(progress, *self.corners))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Set the learning rate of the coming step."""
+        self.model.optimizer.learning_rate = self.learning_rate(self.budget.progress())
+
+
+class Lookahead(keras.callbacks.Callback):
+    """Pull the weights towards their own slow average every few steps.
+
+    With fast weights θ, slow weights φ and the progress p of the training in [0, 1]::
+
+        φ ← λ φ + (1 - λ) θ,   θ ← φ,   λ = 0.95^interval · p³
+
+    Early on λ is near zero and nothing happens; late in training it averages away the noise of
+    large learning rates. Batch statistics are averaged like weights. The averages are taken every
+    `interval` steps of an epoch and at its end, so nothing but the model needs to be saved for an
+    exact resume.
+
+    Args:
+        budget: the `Budget` whose progress is followed; it must stand in the callbacks too.
+        interval: steps between two averages.
+
+    Source: Zhang et al. 2019, arXiv:1907.08610; the schedule of λ is Jordan 2024,
+    arXiv:2404.00498, §3.4.
+    """
+
+    def __init__(self, budget, interval=5):
+        super().__init__()
+        self.budget = budget
+        self.interval = interval
+
+    def on_train_begin(self, logs=None):
+        """Start the slow weights at the present ones."""
+        self._slow = [weight.numpy() for weight in self._weights()]
+        self._pending = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Average every `interval` steps."""
+        self._pending = True
+        if (batch + 1) % self.interval == 0:
+            self._average()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Average what is left of an epoch whose length is no multiple of `interval`."""
+        if self._pending:
+            self._average()
+
+    def _average(self):
+        decay = 0.95**self.interval * self.budget.progress() ** 3
+        for index, weight in enumerate(self._weights()):
+            self._slow[index] = decay * self._slow[index] + (1 - decay) * weight.numpy()
+            weight.assign(self._slow[index])
+        self._pending = False
+
+    def _weights(self):
+        return [weight for weight in self.model.weights if "float" in weight.dtype]
