@@ -13,7 +13,15 @@ import numpy as np
 from course_utils import bundle, cifar10
 from course_utils.bundle import DataError
 
-__all__ = ["CIFAR10_CLASSES", "Augment", "DataError", "batches", "load_cifar10", "load_mnist"]
+__all__ = [
+    "CIFAR10_CLASSES",
+    "Augment",
+    "DataError",
+    "batches",
+    "load_cifar10",
+    "load_mnist",
+    "to_range",
+]
 
 CIFAR10_CLASSES = (
     "airplane",
@@ -54,7 +62,7 @@ def load_mnist(
     """
     _check(split=split, value_range=value_range, subset=subset)
     images, labels = _read_mosaics("mnist", split, _MNIST_MOSAICS[split], 28, channels=1)
-    return _to_range(images, value_range), labels.astype(np.int32)
+    return to_range(images, value_range), labels.astype(np.int32)
 
 
 def load_cifar10(
@@ -84,7 +92,34 @@ def load_cifar10(
         images, labels = cifar10.load(split)
     else:
         images, labels = _read_mosaics("cifar10", split, _CIFAR10_MOSAICS[split], 32, channels=3)
-    return _to_range(images, value_range), labels.astype(np.int32)
+    return to_range(images, value_range), labels.astype(np.int32)
+
+
+def to_range(pixels: np.ndarray, value_range: tuple[int, int]) -> np.ndarray:
+    """Convert stored pixels to the range of values that a model works on.
+
+    Args:
+        pixels: uint8, any shape.
+        value_range: (0, 1) or (-1, 1) for float32, (0, 255) for uint8 unchanged.
+
+    Returns:
+        An array of the same shape; black is the lower and white the upper end of the range.
+
+    Raises:
+        ValueError: if the pixels are not uint8 or the range is another.
+    """
+    _check_range(value_range)
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"pixels must be uint8; received {pixels.dtype}.")
+    if value_range == (0, 255):
+        return pixels
+    values = pixels.astype(np.float32)
+    if value_range == (-1, 1):
+        values /= 127.5
+        values -= 1
+    else:
+        values /= 255
+    return values
 
 
 @dataclass(frozen=True)
@@ -242,27 +277,19 @@ def _read_mosaic(name, side, channels):
     return grid.reshape(rows * columns, side, side, channels)
 
 
-def _to_range(images, value_range):
-    if tuple(value_range) == (0, 255):
-        return images
-    images = images.astype(np.float32)
-    if tuple(value_range) == (-1, 1):
-        images /= 127.5
-        images -= 1
-    else:
-        images /= 255
-    return images
-
-
 def _check(*, split, value_range, subset):
     if split not in ("train", "test"):
         raise ValueError(f'split must be "train" or "test"; received {split!r}.')
+    _check_range(value_range)
+    if subset not in ("bundled", "full"):
+        raise ValueError(f'subset must be "bundled" or "full"; received {subset!r}.')
+
+
+def _check_range(value_range):
     if value_range not in ((0, 1), (-1, 1), (0, 255)):
         raise ValueError(
             f"value_range must be (0, 1), (-1, 1) or (0, 255); received {value_range!r}."
         )
-    if subset not in ("bundled", "full"):
-        raise ValueError(f'subset must be "bundled" or "full"; received {subset!r}.')
 
 
 def _check_arrays(images, labels):

@@ -42,8 +42,8 @@ def make(data=mosaic.DATA):
             continue
         entry = {"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         entry |= describe(name, origins)
-        if path.suffix in {".webp", ".jpg", ".png"}:
-            entry["encoder"] = encoders.get((name, entry["sha256"])) or mosaic.ENCODER
+        if encoder := encoders.get((name, entry["sha256"])) or mosaic.encoder(path.suffix):
+            entry["encoder"] = encoder
         files.append(entry)
     return json.dumps({"files": files}, indent=1, ensure_ascii=False) + "\n"
 

@@ -8,8 +8,15 @@ from PIL import Image, features
 
 DATA = Path(__file__).resolve().parents[1]
 
-# The bytes of a WebP file depend on the encoder, so the manifest names the one that wrote them.
-ENCODER = {"pillow": Image.__version__, "libwebp": features.version("webp")}
+_LIBRARIES = {".webp": "webp", ".jpg": "jpg", ".png": "zlib"}
+
+
+def encoder(suffix):
+    """Name what writes files of this kind here; the manifest does, for their bytes depend on it."""
+    if suffix not in _LIBRARIES:
+        return None
+    library = _LIBRARIES[suffix]
+    return f"Pillow {Image.__version__}, {library} {features.version(library)}"
 
 
 def tile(images, columns):
