@@ -11,9 +11,9 @@ from scipy.spatial import cKDTree
 def draw_stained_glass(rng: np.random.Generator, size: int) -> Array:
     """Sunrise over hills and a river, in leaded glass with light behind it.
 
-    Each region of the design (sun, rays, hills, water, a border) is cut into Voronoi panes in coordinates
-    of its own, so that the cuts run with the drawing. A pane has one glass colour, seeds and
-    streaks in the glass, a glow towards its middle, and rounded lead round it.
+    Each region of the design (sun, rays, hills, water, a border) is cut into Voronoi panes in
+    coordinates of its own, so that the cuts run with the drawing. A pane has one glass colour,
+    seeds and streaks in the glass, a glow towards its middle, and rounded lead round it.
     """
     side = 4 * size // 2
     x, y = unit_grid(side)
@@ -49,7 +49,10 @@ def draw_stained_glass(rng: np.random.Generator, size: int) -> Array:
         inside = region == k
         uv = np.stack([u[inside], v[inside]], axis=-1)
         low, high = uv.min(0), uv.max(0)
-        density = [2.6, 2.4, 1.3, 2.2, 1.9, 1.9, 2.4, 1.7, 0.05][k]
+        if k == 8:  # the heart of the sun is one pane
+            labels[inside] = k * 4096
+            continue
+        density = [2.6, 2.4, 1.3, 2.2, 1.9, 1.9, 2.4, 1.7][k]
         cells = np.maximum(((high - low) * density).astype(int), 1)
         gx, gy = np.meshgrid(np.arange(cells[0] + 2) - 0.5, np.arange(cells[1] + 2) - 0.5)
         gx = gx + 0.5 * (np.arange(cells[1] + 2) % 2)[:, None]
@@ -121,7 +124,7 @@ def draw_stained_glass(rng: np.random.Generator, size: int) -> Array:
 
 
 def lattice(
-    angle: Array, spacing: float, region: Array, rng: np.random.Generator, rounds: int = 14
+    angle: Array, spacing: float, region: Array, rng: np.random.Generator, rounds: int = 24
 ):
     """Pack square tiles whose sides follow `angle` (Lloyd's method in the square metric).
 
@@ -163,8 +166,8 @@ def lattice(
 def draw_mosaic(rng: np.random.Generator, size: int) -> Array:
     """Two fish circling a gold sun in a teal sea, in glass and gold tesserae.
 
-    Signed distances give the drawing, their gradients turn the tiles so that courses run along every
-    contour, and each tile is tilted a little in its mortar, so that gold flickers.
+    Signed distances give the drawing, their gradients turn the tiles so that courses run along
+    every contour, and each tile is tilted a little in its mortar, so that gold flickers.
     """
     side = 2 * size
     x, y = unit_grid(side)
@@ -185,7 +188,10 @@ def draw_mosaic(rng: np.random.Generator, size: int) -> Array:
         )
         notch = np.abs(r - 0.315) < 0.12 * np.clip(t - 0.55, 0, 1) * 1.6
         tail = np.where((t < 0) | (t > 1) | notch, 0.2, tail)
-        return np.minimum(body, tail), s, (r - 0.315) / 0.105
+        f = (s - 0.40) / 0.22
+        fin = np.abs(r - 0.390 - 0.02 * f) - 0.037 * np.sin(np.pi * np.clip(f, 0, 1)) ** 0.7
+        fin = np.where((f < 0) | (f > 1), 0.2, fin)
+        return np.minimum(np.minimum(body, tail), fin), s, (r - 0.315) / 0.105
 
     r, turn = np.sqrt(x**2 + y**2), np.arctan2(y, x)
     first, s1, w1 = fish(1.0)
@@ -216,8 +222,8 @@ def draw_mosaic(rng: np.random.Generator, size: int) -> Array:
     jitter = rng.normal(0, 1, count)
     colour = np.zeros((count, 3))
     sea = palette("06323f 0a5563 11798a 2fa3a6 7fcabf")
-    wave = 0.5 + 0.5 * np.sin(pick(field) * 190)
-    colour[kind == 0] = ramp(np.clip(0.12 + 0.62 * wave + 0.10 * jitter, 0, 1), sea)[kind == 0]
+    wave = 0.5 + 0.5 * np.sin(pick(field) * 150)
+    colour[kind == 0] = ramp(np.clip(0.10 + 0.80 * wave + 0.07 * jitter, 0, 1), sea)[kind == 0]
     halo = (kind == 0) & (pick(outside) < 17)
     colour[halo] = ramp(np.clip(0.8 + 0.1 * jitter, 0, 1), palette("c9a24a f0dca0 fdf3d3"))[halo]
     gold = palette("8a5a16 c58f26 e9bd4e ffe9a3")
@@ -233,27 +239,36 @@ def draw_mosaic(rng: np.random.Generator, size: int) -> Array:
     )
     skin = np.where((wide < -0.42)[:, None], ramp(shine, palette("d9b98a f3e3c0 fff8e6")), skin)
     skin = np.where((along > 0.95)[:, None], ramp(shine, palette("7a1420 b3311f e08a2e")), skin)
-    skin = np.where((along < 0.14)[:, None], ramp(shine, gold), skin)
+    skin = np.where((along < 0.20)[:, None], ramp(shine, palette("d98b2e f0b84e fbe3a4")), skin)
+    skin = np.where(
+        (np.abs(along - 0.215) < 0.016)[:, None], ramp(shine, palette("4a0f14 7a1a1c")), skin
+    )
+    skin = np.where((wide > 0.72)[:, None], ramp(shine, palette("7a1a1c a82c22 c9482a")), skin)
     colour[kind == 3] = skin[kind == 3]
     key = (np.floor((pick(x) + pick(y)) * 22) + np.floor((pick(x) - pick(y)) * 22)) % 2
+    sx, sy = pick(x), pick(y)
+    for flip in (1, -1):
+        eye = np.sqrt((flip * sx + 0.2245) ** 2 + (flip * sy + 0.2487) ** 2)
+        colour[(eye < 0.025)] = palette("fffaf0")[0]
+        colour[(eye < 0.0125)] = palette("0c1018")[0]
     colour[kind == 4] = np.where(
         key[:, None] > 0, ramp(shine, gold), ramp(shine, palette("14213d 24407a 3a62a6"))
     )[kind == 4]
     colour[kind == 5] = ramp(shine, palette("5a1018 8f1f26 b53a33"))[kind == 5]
     colour *= 1 + 0.07 * rng.normal(0, 1, (count, 1)) + 0.025 * rng.normal(0, 1, (count, 3))
 
-    gap = np.minimum(seams(label), 7.7 - np.maximum(np.abs(u), np.abs(v)))
-    tile = smoothstep(0.9, 2.0, gap + 0.45 * noise(rng, side, 0.008, 1.2))
+    gap = np.minimum(seams(label), 8.3 - np.maximum(np.abs(u), np.abs(v)))
+    tile = smoothstep(0.5, 1.5, gap + 0.45 * noise(rng, side, 0.008, 1.2))
     tilt = rng.normal(0, 0.085, (2, count))
     lean = tilt[0][label] * (np.mgrid[0:side, 0:side][1] - spots[label, 0])
     lean += tilt[1][label] * (np.mgrid[0:side, 0:side][0] - spots[label, 1])
     dome = np.sqrt(np.clip(gap, 0, 4) / 4) * 3.2 + lean + 0.25 * noise(rng, side, 0.012, 1.3)
     metal = (
-        np.isin(kind, [1, 2]) | ((kind == 4) & (key > 0)) | halo | ((kind == 3) & (along < 0.14))
+        np.isin(kind, [1, 2]) | ((kind == 4) & (key > 0)) | halo | ((kind == 3) & (along < 0.20))
     )
     light = relief(ndimage.gaussian_filter(dome, 0.7), 130, 0.75, 0.0)
     glint = np.clip(relief(lean * 1.3, 130, 2.2, 1.0) - 1, 0, 1) * metal[label]
     face = colour[label] * (0.40 + 0.60 * light)[..., None]
     face = mix(face, palette("fff4c9")[0], 0.55 * glint)
-    mortar = palette("2e2a2a")[0] * (1 + 0.18 * noise(rng, side, 0.01, 0.9))[..., None]
+    mortar = palette("4a443f")[0] * (1 + 0.18 * noise(rng, side, 0.01, 0.9))[..., None]
     return finish(mix(mortar, np.clip(face, 0, 1), tile), size)

@@ -1,17 +1,26 @@
-"""Style pictures made with a brush: oil, dots, ink and floating colours."""
+"""Style pictures made with a loaded brush: thick oil and divided dots."""
 
 from __future__ import annotations
 
 import numpy as np
-from art import Array, Bristles, finish, follow, mix, noise, palette, ramp, smoothstep
+from art import (
+    Array,
+    Bristles,
+    finish,
+    follow,
+    mix,
+    palette,
+    ramp,
+    smoothstep,
+)
 
 
 def draw_impasto_night(rng: np.random.Generator, size: int) -> Array:
     """Night wind over a wheat field, in thick oil.
 
     The wind is the curl of a stream function (a steady breeze, two great eddies, a ring round each
-    star), so that strokes and bands of colour follow the same lines. Large strokes lie under small ones,
-    every stroke leaves ridges in a height map, and a lamp from the upper left shows them.
+    star), so that strokes and bands of colour follow the same lines. Large strokes lie under small
+    ones, every stroke leaves ridges in a height map, and a lamp from the upper left shows them.
     """
     side = 2 * size
     canvas = Bristles(rng, side, palette("1a2440")[0])
@@ -128,7 +137,12 @@ def draw_impasto_night(rng: np.random.Generator, size: int) -> Array:
         def ring(p: Array, cx=cx, cy=cy) -> Array:
             return np.arctan2(p[..., 0] / side - cx, cy - p[..., 1] / side)
 
-        paint(around, glow, ring, [(int(n / radius / 1.3), w, l) for n, w, l in close])
+        paint(
+            around,
+            glow,
+            ring,
+            [(int(n / radius / 1.3), width, length) for n, width, length in close],
+        )
     for layer in range(3):
         below = lambda x, y, k=layer: (y > ridge(x, k) + 0.01) & (y < ridge(x, k) + 0.15)  # noqa: E731
         paint(below, hills(layer), slope(layer), [(2200, 22, 90), (4200, 13, 60), (3000, 9, 44)])
@@ -140,9 +154,9 @@ def draw_impasto_night(rng: np.random.Generator, size: int) -> Array:
 def draw_pointillist_river(rng: np.random.Generator, size: int) -> Array:
     """A river at sunset, in dots of divided colour.
 
-    A plain colour sketch says what the eye should mix. Three coats of dabs, large to small, each a
-    pure neighbour of the wanted colour (warmer, cooler, lighter, or its complement in the shade), are
-    laid along the direction of the thing they show: flat on water, upright on trees.
+    A plain colour sketch says what the eye should mix. Three coats of dabs, large to small, each
+    a pure neighbour of the wanted colour (warmer, cooler, lighter, or its complement in the
+    shade), are laid along the direction of the thing they show: flat on water, upright on trees.
     """
     side = 2 * size
     canvas = Bristles(rng, side, palette("e9d3a8")[0])
@@ -155,6 +169,13 @@ def draw_pointillist_river(rng: np.random.Generator, size: int) -> Array:
             0.985 - 0.28 * np.exp(-((np.maximum(x + 0.05, 0) / 0.36) ** 2)) - 0.02 * np.sin(9 * x)
         )
 
+    clouds = [
+        (0.36, 0.12, 0.22, 0.045),
+        (0.82, 0.21, 0.24, 0.036),
+        (0.52, 0.27, 0.16, 0.020),
+        (0.70, 0.06, 0.16, 0.022),
+    ]
+
     def sketch(x: Array, y: Array) -> tuple[Array, Array]:
         jx, jy = x + rng.normal(0, 0.0025, x.shape), y + rng.normal(0, 0.0025, x.shape)
         haze = 0.10 * np.sin(9 * jx + 22 * jy + 2 * np.sin(6 * jx)) + 0.05 * np.sin(
@@ -163,6 +184,15 @@ def draw_pointillist_river(rng: np.random.Generator, size: int) -> Array:
         glow = np.exp(-(((jx - 0.62) / 0.30) ** 2 + ((jy - 0.47) / 0.24) ** 2))
         skies = palette("34508f 5479b4 8a94c2 c7a3b8 eab394 f6cf8a fdebb4")
         colour = ramp(np.clip(1.15 * jy + 0.38 * glow + haze, 0, 1), skies)
+        for cx, cy, rx, ry in clouds:
+            drift = ((jx - cx) / rx) ** 2 + ((jy - cy) / ry) ** 2
+            drift = (
+                drift
+                + 0.45 * np.sin(52 * jx + 30 * cx) * np.sin(70 * jy + 9 * jx)
+                + 0.3 * np.sin(23 * jx)
+            )
+            lit = ramp(np.clip(0.5 - 0.45 * (cy - jy) / ry, 0, 1), palette("e9c3c4 fbe3bd"))
+            colour = mix(colour, lit, 0.85 * smoothstep(1.3, 0.3, drift))
         angle = 0.35 * np.sin(7 * jx + 5 * jy)
         disc = np.sqrt((jx - 0.62) ** 2 + (jy - 0.455) ** 2)
         colour = mix(colour, palette("fff3b0")[0], smoothstep(0.058, 0.036, disc))
@@ -202,9 +232,16 @@ def draw_pointillist_river(rng: np.random.Generator, size: int) -> Array:
             angle = np.where(inside, np.pi / 2, angle)
 
         grass = jy > bank(jx)
-        t = 0.5 + 0.45 * np.sin(24 * jy + 8 * jx + 1.5 * np.sin(13 * jx)) + 2.2 * (0.80 - jy) + haze
-        meadow = ramp(np.clip(t, 0, 1), palette("1f3d5c 2a6b52 5c9a3c a9bf3f f2d65a"))
+        t = (
+            0.5
+            + 0.45 * np.sin(24 * jy + 8 * jx + 1.5 * np.sin(13 * jx))
+            + 0.9 * (0.86 - jy)
+            + 0.5 * haze
+        )
+        meadow = ramp(np.clip(t, 0, 1), palette("27506a 2f7a58 5f9f45 a7bb48 eccf5e"))
         colour = np.where(grass[:, None], meadow, colour)
+        poppy = grass & (rng.random(x.shape) < 0.16 * smoothstep(0.74, 0.86, jy))
+        colour = np.where(poppy[:, None], palette("d8402f")[0], colour)
         angle = np.where(grass, 0.5 * np.sin(15 * jx) - 1.1, angle)
         for cx, top, foot in [
             (0.105, 0.38, 0.80),
@@ -231,7 +268,7 @@ def draw_pointillist_river(rng: np.random.Generator, size: int) -> Array:
             angle = np.where(inside, -0.9 + 0.8 * dx, angle)
         return colour, angle
 
-    for count, width in [(9000, 19), (16000, 14), (15000, 11), (9000, 8.5)]:
+    for count, width in [(7000, 22), (12000, 16.5), (17000, 13)]:
         spots = rng.random((count, 2)) * 1.02 - 0.01
         colour, angle = sketch(*spots.T)
         grey = colour.mean(-1, keepdims=True)
@@ -241,11 +278,11 @@ def draw_pointillist_river(rng: np.random.Generator, size: int) -> Array:
         other = np.clip(1.1 * grey + 0.6 * (grey - pure), 0, 1)
         dab = np.where((kind < 0.22)[:, None], warm, pure)
         dab = np.where((kind > 0.74)[:, None], cool, dab)
-        dab = np.where((kind > 0.95)[:, None], other, dab) + rng.normal(0, 0.035, (count, 1))
+        dab = np.where((kind > 0.96)[:, None], other, dab) + rng.normal(0, 0.035, (count, 1))
         dab = np.clip(dab, 0, 1)
         angle = angle + rng.normal(0, 0.25, count)
         reach = width * 0.28 * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
         for i, spot in enumerate(spots * side):
             path = np.stack([spot - reach[i], spot + reach[i]])
-            canvas.stroke(path, width * rng.uniform(0.8, 1.2), dab[i], np.clip(dab[i] * 1.06, 0, 1))
-    return finish(canvas.lit(0.32, 0.2), size)
+            canvas.stroke(path, width * rng.uniform(0.8, 1.2), dab[i], np.clip(dab[i] * 1.12, 0, 1))
+    return finish(canvas.lit(0.22, 0.15), size)

@@ -24,19 +24,20 @@ from scipy.interpolate import CubicSpline
 def draw_woodcut_waves(rng: np.random.Generator, size: int) -> Array:
     """Breaking waves before a red sun, cut in wood and printed in indigo on cream paper.
 
-    A breaker is a tapered ribbon along a curling spine. Coordinates along and across the ribbon place
-    its carved bands; foam is a union of discs and curled fingers with one common outline.
+    A breaker is a tapered ribbon along a curling spine. Coordinates along and across the ribbon
+    place its carved bands; foam is a union of discs and curled fingers with one common outline.
     Each flat colour shows the grain of its block.
     """
     side = 3 * size
     x, y = unit_grid(side)
     ink = palette("142850 1f4378 3f719f 7fa6b8 c3d0c2 f4e8cc")  # darkest to paper
+    inks = [tuple(int(v) for v in np.round(colour * 255)) for colour in ink]  # for Pillow
     grain = noise(rng, side, 0.05, 1.0, (9, 0.5))
     wobble = noise(rng, side, 0.10, 2.0) * 0.003
 
     # Sky: a graded wash, the sun, and carved lines that swell away from it.
     sx, sy = 0.71, 0.235
-    far = np.sqrt((x - sx) ** 2 + (y - sy) ** 2) + 0.5 * wobble
+    far = np.sqrt((x - sx) ** 2 + (y - sy) ** 2) + 0.2 * wobble
     picture = ramp(
         np.clip(1.9 * y + 0.04 * grain, 0, 1), palette("5f8ba6 a9bfb6 e9dcbd f4e2c0 f2c9a0")
     )
@@ -83,7 +84,7 @@ def draw_woodcut_waves(rng: np.random.Generator, size: int) -> Array:
         nonlocal picture
         knots = np.array(knots, float)
         spine = CubicSpline(np.linspace(0, 1, len(knots)), knots)
-        path = spine(np.linspace(0, 1, 60)) * side
+        path = spine(np.linspace(0, 1, 40)) * side
         window, along, across = ribbon(path, 2 * girth * side, (side, side))
         taper = (1 - along) ** 0.62 * (0.80 + 0.2 * along) + 0.05
         c = across / taper + wobble[window] * 9 + 0.03 * np.sin(23 * along)
@@ -103,64 +104,58 @@ def draw_woodcut_waves(rng: np.random.Generator, size: int) -> Array:
         picture[window] = mix(picture[window], colour, body)
 
         # Foam along the outer edge: gather discs, then print outline, fill and inner marks.
-        discs, marks = [], []
         bend = spine(np.linspace(0, 1, 400), 1)
-        s = np.sort(rng.beta(1.3, 1.1, blobs)) * 0.66 + 0.34
-        for t in s:
-            k = int(t * 399)
-            tangent = bend[k] / np.sqrt((bend[k] ** 2).sum())
-            normal = np.array([tangent[1], -tangent[0]])
+        plump = (girth / 0.2) ** 0.5
+
+        def outward(t: float) -> tuple[Array, Array, float]:
+            """The spine's direction at `t`, its outward normal, and half the ribbon's width."""
+            tangent = bend[int(t * 399)] / np.sqrt((bend[int(t * 399)] ** 2).sum())
             half = girth * ((1 - t) ** 0.62 * (0.8 + 0.2 * t) + 0.05)
+            return tangent, np.array([tangent[1], -tangent[0]]), half
+
+        discs, marks = [], []
+        for t in np.sort(rng.beta(1.3, 1.1, blobs)) * 0.66 + 0.34:
+            _, normal, half = outward(t)
             spot = spine(t) + normal * half * rng.uniform(0.72, 1.06)
-            r = rng.uniform(0.007, 0.019) * (girth / 0.2) ** 0.5 * (1.25 - 0.6 * t)
+            r = rng.uniform(0.007, 0.019) * plump * (1.25 - 0.6 * t)
             discs.append((*spot, r))
             if rng.random() < 0.55 * (1.25 - t):
-                marks.append(
-                    (*(spot - 0.3 * normal * r), r * rng.uniform(0.35, 0.7), rng.uniform(0, 360))
-                )
+                spot = spot - 0.3 * normal * r
+                marks.append((*spot, r * rng.uniform(0.35, 0.7), rng.uniform(0, 360)))
         for t in np.linspace(0.50, 0.995, fingers) + rng.normal(0, 0.006, fingers):
-            t = min(t, 1.0)
-            k = int(t * 399)
-            heading = np.arctan2(bend[k][1], bend[k][0]) - rng.uniform(0.5, 1.35)
-            normal = np.array([bend[k][1], -bend[k][0]]) / np.sqrt((bend[k] ** 2).sum())
-            half = girth * ((1 - t) ** 0.62 * (0.8 + 0.2 * t) + 0.05)
-            spot = spine(t) + normal * half * 0.95
-            long, r = rng.uniform(0.055, 0.105) * (girth / 0.2) ** 0.5, rng.uniform(0.008, 0.012)
+            tangent, normal, half = outward(min(t, 1.0))
+            heading = np.arctan2(tangent[1], tangent[0]) - rng.uniform(0.5, 1.35)
+            spot = spine(min(t, 1.0)) + normal * half * 0.95
+            long, r = rng.uniform(0.055, 0.105) * plump, rng.uniform(0.008, 0.012)
             for j in range(26):
                 f = j / 25
                 discs.append((*spot, r * (1 - 0.72 * f)))
                 heading += rng.uniform(0.8, 1.3) / 25 * (0.3 + 2.4 * f)
                 spot = spot + long / 25 * np.array([np.cos(heading), np.sin(heading)])
-                if j in (12, 19):
-                    claw, turn = spot.copy(), heading - 0.9
-                    for q in range(9):
-                        discs.append((*claw, r * (0.5 - 0.035 * q)))
-                        turn += 0.16
-                        claw = claw + 0.0028 * np.array([np.cos(turn), np.sin(turn)])
+                if j not in (12, 19):
+                    continue
+                claw, turn = spot.copy(), heading - 0.9
+                for q in range(9):
+                    discs.append((*claw, r * (0.5 - 0.035 * q)))
+                    turn += 0.16
+                    claw = claw + 0.0028 * np.array([np.cos(turn), np.sin(turn)])
+
         image = Image.fromarray(np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8))
         pen = ImageDraw.Draw(image)
-        for grow, shade in [(0.0026, ink[0]), (0.0, ink[5])]:
-            fill = tuple(int(v) for v in np.round(shade * 255))
+
+        def box(cx: float, cy: float, r: float) -> list[float]:
+            return [side * (cx - r), side * (cy - r), side * (cx + r), side * (cy + r)]
+
+        for grow, shade in [(0.0026, inks[0]), (0.0, inks[5])]:
             for cx, cy, r in discs:
-                q = np.array([cx - r - grow, cy - r - grow, cx + r + grow, cy + r + grow]) * side
-                pen.ellipse(q.tolist(), fill=fill)
-        fill = tuple(int(v) for v in np.round(ink[2] * 255))
+                pen.ellipse(box(cx, cy, r + grow), fill=shade)
         for cx, cy, r, start in marks:
-            q = np.array([cx - r, cy - r, cx + r, cy + r]) * side
-            pen.arc(q.tolist(), start, start + 200, fill=fill, width=4)
-        for _ in range(blobs):
+            pen.arc(box(cx, cy, r), start, start + 200, fill=inks[2], width=4)
+        for _ in range(blobs):  # spray
             t = rng.uniform(0.35, 1.0)
-            k = int(t * 399)
-            normal = np.array([bend[k][1], -bend[k][0]]) / np.sqrt((bend[k] ** 2).sum())
-            half = girth * ((1 - t) ** 0.62 + 0.06)
-            cx, cy = (
-                spine(t)
-                + normal * (half + rng.exponential(0.035) + 0.015)
-                + rng.normal(0, 0.012, 2)
-            )
-            r = rng.uniform(0.0012, 0.0040)
-            q = np.array([cx - r, cy - r, cx + r, cy + r]) * side
-            pen.ellipse(q.tolist(), fill=tuple(int(v) for v in np.round(ink[5] * 255)))
+            _, normal, half = outward(t)
+            spot = spine(t) + normal * (half + rng.exponential(0.035) + 0.015)
+            pen.ellipse(box(*(spot + rng.normal(0, 0.012, 2)), rng.uniform(0.0012, 0.004)), inks[5])
         picture = drawn(image)
 
     swell_row(0.545, 0.035, 3.2, 0.10, [2, 3, 2, 1])
@@ -201,9 +196,9 @@ def draw_woodcut_waves(rng: np.random.Generator, size: int) -> Array:
 def draw_marbling(rng: np.random.Generator, size: int) -> Array:
     """Colours floating on a bath, combed, and lifted off with paper (ebru).
 
-    Marbling is exact geometry: a new drop of radius r moves every older point outwards so that its area
-    is kept, and a tine drags the bath along a line. Each pixel is traced back through all steps, newest
-    first, until it lies inside the drop that coloured it.
+    Marbling is exact geometry: a new drop of radius r moves every older point outwards so that
+    its area is kept, and a tine drags the bath along a line. Each pixel is traced back through
+    all steps, newest first, until it lies inside the drop that coloured it.
     """
     side = 3 * size
     grid = np.mgrid[0:side, 0:side] / side
@@ -260,13 +255,13 @@ def draw_marbling(rng: np.random.Generator, size: int) -> Array:
 def draw_facets(rng: np.random.Generator, size: int) -> Array:
     """A guitar, a bottle and fruit on a table, broken into planes.
 
-    Lines and arcs cut the canvas into facets. Each facet looks at the same still life from a place of
-    its own (shifted, turned, enlarged), is shaded from one of its edges, and has one of four surfaces:
-    bare canvas, hatching, sand, or combed wood.
+    Lines and arcs cut the canvas into facets. Each facet looks at the same still life from a
+    place of its own (shifted, turned, enlarged), is shaded from one of its edges, and has one of
+    four surfaces: bare canvas, hatching, sand, or combed wood.
     """
     side = 2 * size
     x, y = unit_grid(side)
-    wavy = 0.0015 * noise(rng, side, 0.05, 1.6)
+    wavy = 0.0008 * noise(rng, side, 0.05, 1.6)
     cuts = []
     for angle, offset in zip(
         np.deg2rad([8, 32, 57, 63, 84, 97, 118, 124, 149, 171, 41, 107, 22, 138]),
