@@ -80,5 +80,5 @@ def test_the_sheet_shows_all_pictures(styles):
 
 
 def test_an_unknown_style_is_named(styles):
-    with pytest.raises(ValueError, match="style must be one of facets.*got 'fresco'"):
+    with pytest.raises(ValueError, match=r"style must be one of facets.*got 'fresco'"):
         styles.draw("fresco")
