@@ -187,6 +187,8 @@ def batches(
             "with drop_remainder, batch_size must be at most the number of images; received "
             f"batch_size {batch_size} for {count} images."
         )
+    if augment is not None and not isinstance(augment, Augment):
+        raise ValueError(f"augment must be None or an Augment; received {augment!r}.")
     if augment and augment.shift >= min(height, width):
         raise ValueError(
             "shift must be smaller than the images, so that they can be reflected; received shift "

@@ -249,11 +249,11 @@ def test_a_truncated_download_keeps_its_part_for_the_next_run(server, tmp_path):
 
 
 def test_a_server_that_falls_silent_is_given_up(server, tmp_path):
-    server.stops, server.hang = [100_000, 0, 0, 0, 0], 1.5
+    server.stops, server.hang = [100_000, 0, 0, 0, 0], 8
     begin = time.monotonic()
     message = failure(server, tmp_path / "file.bin", timeout=0.2)
     assert "no data came in time" in message
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 7
 
 
 @pytest.mark.parametrize(("status", "tries"), [(404, 1), (403, 1), (503, 2)])
@@ -273,21 +273,21 @@ def test_an_unreachable_server_fails_soon(tmp_path, server):
 
 
 def test_a_server_that_does_not_answer_fails_within_the_probe_time(tmp_path, server):
-    server.slow_answer = 2
+    server.slow_answer = 8
     begin = time.monotonic()
     assert "no answer within 0.3 s" in failure(server, tmp_path / "file.bin", probe_timeout=0.3)
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 6
 
 
 def test_a_name_look_up_that_hangs_fails_within_the_probe_time(monkeypatch, tmp_path, server):
     def hang(*_, **__):
-        time.sleep(3)
+        time.sleep(8)
         raise socket.gaierror("no such name")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     begin = time.monotonic()
     assert not downloads.reachable("http://course.invalid/file", timeout=0.3)
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 6
 
 
 def test_reachable(server):
