@@ -319,10 +319,10 @@ def lab(options: list[str]) -> int:
     notebooks = ROOT / "notebooks"
     first = next(iter(sorted(notebooks.glob("*.ipynb"))), notebooks)
     command = [str(PYTHON), "-m", "jupyterlab", str(first), *options]
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    if os.name != "nt":
-        os.execv(PYTHON, command)  # Ctrl+C and signals reach JupyterLab itself
-    return subprocess.run(command).returncode
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not the user's
+    if os.name == "nt":
+        return subprocess.run(command).returncode
+    return os.execv(PYTHON, command)  # Ctrl+C and signals reach JupyterLab itself
 
 
 def main(arguments: list[str]) -> int:

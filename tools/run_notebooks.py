@@ -12,6 +12,7 @@ import argparse
 import html
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -76,7 +77,8 @@ def execute(path: Path) -> tuple[NotebookNode, times.NotebookTime, str | None]:
         on_cell_executed=finished,
     )
     try:
-        client.execute()
+        # What the kernel itself says on stderr is about its connection, not about the notebook.
+        client.execute(stderr=subprocess.DEVNULL)
     except CellExecutionError as error:
         failed = len(measured.cells)
         return notebook, measured, f"cell [{failed}] raised {error.ename}: {error.evalue}"
@@ -174,6 +176,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     os.environ["COURSE_PROFILE"] = "lesson"
     paths = options.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        parser.error(f"no such notebook: {', '.join(missing)}")
+    if not paths:
+        parser.error(f"there is no notebook in {NOTEBOOKS}")
     rows, failed = [], False
     for path in paths:
         print(f"running {path.name}", flush=True)

@@ -48,7 +48,7 @@ def scrub(notebook: NotebookNode, name: str) -> NotebookNode:
     Raises:
         ScrubError: if a cell left an error or wrote to stderr.
     """
-    notebook.metadata = NotebookNode(KERNEL)
+    notebook.metadata = nbformat.from_dict(KERNEL)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     count = 0
     for index, cell in enumerate(notebook.cells):
