@@ -1,0 +1,376 @@
+"""Thin shells around pure render functions: controls, one picture updated in place, messages.
+
+`Live` renders at each change of a control and is for work under 100 ms. `Slow` renders when its
+button is pressed, in a thread, with a progress bar and Cancel. Both show what goes wrong in the
+widget itself, because JupyterLab shows nothing of what happens in a widget's callback.
+"""
+
+import base64
+import contextlib
+import html
+import io
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+
+import ipywidgets
+import numpy as np
+
+from course_utils import render as drawing
+from course_utils import runtime
+
+FRAME_SECONDS = 0.04  # between two frames of a `Slow`; more would only fill the connection
+_RESTORED = ("max", "min", "value")  # by Reset, in this order: a value must fit its range
+
+_TEXT = (
+    '<div role="{role}" style="line-height:1.4;white-space:pre-wrap;overflow-wrap:anywhere;'
+    'color:{colour}">{text}</div>'
+)
+
+
+class Live:
+    """Controls and a picture that follows them.
+
+    Leave it last in a cell, or `display` it. Beside the live view its output carries the first
+    picture as a PNG, for readers without a kernel.
+
+    Args:
+        render: `state -> (height, width[, 3])` uint8, where `state` maps the name of each control
+            to its value; for a `FileUpload`, what `read` made of the file, or None.
+        controls: named ipywidgets; each must have a description, which is its label.
+        name: of this widget; it gets the CSS class `course-<name>`, each control
+            `course-<control>`, the buttons `course-reset` and so on.
+        alt: what the picture shows, in one sentence.
+        read: turns the bytes of an uploaded file into what `render` gets. A ValueError is a
+            sentence for the user; the picture stays as it is.
+        adjust: called as `adjust(shell, name)` when the user has changed the control `name`, before
+            rendering; it may set the values of other controls or `shell.files`.
+        describe: `state -> str`, one line below the picture that says in words what it shows.
+
+    Attributes:
+        controls: the controls, by name.
+        files: what the last upload of each `FileUpload` was read as, by name.
+        box: the ipywidget that holds everything.
+    """
+
+    def __init__(
+        self,
+        render: Callable[[dict], np.ndarray],
+        controls: Mapping[str, ipywidgets.Widget],
+        *,
+        name: str,
+        alt: str,
+        read: Callable[[bytes], object] | None = None,
+        adjust: Callable[["Live", str], None] | None = None,
+        describe: Callable[[dict], str] | None = None,
+    ):
+        self.controls = dict(controls)
+        self.files = {key: None for key, control in self.controls.items() if _is_upload(control)}
+        for key, control in self.controls.items():
+            if not getattr(control, "description", ""):
+                raise ValueError(
+                    f"Each control needs a description as its label; {key!r} has none."
+                )
+        if self.files and read is None:
+            raise ValueError(f"The upload {next(iter(self.files))!r} needs read=, a file reader.")
+        self._render, self._read = render, read
+        self._adjust, self._describe = adjust, describe
+        self._alt = alt
+        self._initial = {
+            key: {trait: getattr(control, trait) for trait in _RESTORED if control.has_trait(trait)}
+            for key, control in self.controls.items()
+            if key not in self.files
+        }
+        self._quiet = False  # whether changes of values are our own
+        self._image = ipywidgets.Image(format="png")
+        self._image.layout.max_width = "100%"
+        self._image.layout.height = "auto"  # keeps the proportions in a narrow window
+        self._image.layout.border = "1px solid #bdbdbd"
+        self._image.add_class("course-picture")
+        self._caption = ipywidgets.HTML()
+        self._caption.add_class("course-caption")
+        self._message = ipywidgets.HTML()
+        self._message.add_class("course-message")
+        self._first_png = b""
+        self._assemble(name)
+        self._show()
+
+    def state(self) -> dict:
+        """Return what `render` gets: the values of the controls, and the files."""
+        return {key: control.value for key, control in self.controls.items()} | self.files
+
+    def reset(self) -> None:
+        """Set every control to its first value, forget the files, and render once."""
+        with self._silence():
+            self._say("")
+            self.files = dict.fromkeys(self.files)
+            for key, traits in self._initial.items():
+                for trait, value in traits.items():
+                    setattr(self.controls[key], trait, value)
+        self._refresh()
+
+    def _assemble(self, name: str) -> None:
+        label_width = 0.62 * max(map(len, (c.description for c in self.controls.values()))) + 0.4
+        for key, control in self.controls.items():
+            control.add_class(f"course-{key}")
+            if not _is_upload(control):
+                control.style.description_width = f"{label_width:.1f}em"
+                control.layout.width = "auto"
+            control.observe(lambda change, key=key: self._changed(key, change.new), "value")
+        reset = ipywidgets.Button(description="Reset", tooltip="Back to the first state")
+        reset.add_class("course-reset")
+        reset.on_click(lambda _: self.reset())
+        grid = ipywidgets.GridBox(
+            [control for key, control in self.controls.items() if key not in self.files],
+            layout=ipywidgets.Layout(
+                grid_template_columns="repeat(auto-fill, minmax(min(300px, 100%), 1fr))",
+                grid_gap="0 20px",
+            ),
+        )
+        buttons = ipywidgets.HBox(
+            [*self._buttons(), *(self.controls[key] for key in self.files), reset],
+            layout=ipywidgets.Layout(flex_flow="row wrap"),
+        )
+        self.box = ipywidgets.VBox(
+            [grid, buttons, *self._bars(), self._image, self._caption, self._message],
+            layout=ipywidgets.Layout(max_width="1000px"),
+        )
+        self.box.add_class(f"course-{name}")
+
+    def _buttons(self) -> list[ipywidgets.Widget]:
+        return []
+
+    def _bars(self) -> list[ipywidgets.Widget]:
+        return []
+
+    def _changed(self, key: str, value) -> None:
+        if self._quiet or (key in self.files and not value):
+            return
+        self._say("")
+        if key in self.files and not self._take_file(key, value[0]):
+            return
+        if self._adjust:
+            with self._silence(), self._report():
+                self._adjust(self, key)
+        self._refresh()
+
+    def _take_file(self, key: str, upload) -> bool:
+        """Read an uploaded file; say in one sentence what is wrong with it and return False."""
+        with self._silence():
+            self.controls[key].value = ()  # so that the same file can be chosen again
+        content = bytes(upload.content)
+        try:
+            self.files[key] = self._read(content)
+        except ValueError as error:
+            self._say(f"{upload.name}: {error}", alert=True)
+        except Exception:
+            self._say(traceback.format_exc(limit=-2), alert=True)
+        else:
+            return True
+        return False
+
+    def _refresh(self) -> None:
+        """Follow a change of the controls."""
+        self._show()
+
+    def _show(self) -> None:
+        state = self.state()
+        with self._report():
+            self._put(self._render(state))
+            self._caption.value = self._say_in_words(state)
+
+    def _put(self, picture: np.ndarray) -> None:
+        data = drawing.encode_png(picture)
+        if not self._first_png:
+            self._first_png = drawing.encode_png(picture, level=9)
+        height, width = np.shape(picture)[:2]
+        with self._image.hold_sync():
+            self._image.width, self._image.height = str(width), str(height)
+            self._image.value = data
+
+    def _say_in_words(self, state: dict) -> str:
+        return _line(self._describe(state)) if self._describe else ""
+
+    def _say(self, text: str, alert: bool = False) -> None:
+        self._message.value = _line(text.strip(), alert) if text.strip() else ""
+
+    @contextlib.contextmanager
+    def _report(self) -> Iterator[None]:
+        """Hold the models; show below the picture what is printed, and what is raised."""
+        with runtime.model_lock, _Prints() as prints:
+            try:
+                yield
+            except (Exception, KeyboardInterrupt) as error:
+                print("".join(traceback.format_exception(error, limit=-1)))
+                failed = True
+            else:
+                failed = False
+            if text := prints.text():
+                self._say(text, alert=failed)
+
+    @contextlib.contextmanager
+    def _silence(self) -> Iterator[None]:
+        """Let values be set without rendering."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = dict(self.box._repr_mimebundle_())
+        data["text/plain"] = self._alt
+        if self._first_png:
+            data["image/png"] = base64.b64encode(self._first_png).decode("ascii")
+        return data, {"image/png": {"alt": self._alt}}
+
+
+class Slow(Live):
+    """Controls, a button that starts work of more than 100 ms, a progress bar and Cancel.
+
+    The work runs in a thread, so the kernel stays free for Cancel and for other cells. Changing a
+    control changes nothing until the button is pressed.
+
+    Args:
+        steps: `state -> iterator of (share done in [0, 1], picture or None)`; it runs until it is
+            exhausted, or cancelled between two steps. `runtime.model_lock` is held during a step.
+        controls: as in `Live`.
+        start: label of the button.
+        **options: as in `Live`: name, alt, read, adjust, describe. `describe` gets the state with
+            which the work was started.
+
+    The first picture is the first one that `steps` yields for the first state.
+    """
+
+    def __init__(self, steps, controls, *, start: str = "Run", **options):
+        self._steps = steps
+        self._thread: threading.Thread | None = None
+        self._cancelled = threading.Event()
+        self._start_label = start
+        super().__init__(self._first_picture, controls, **options)
+
+    def start(self) -> None:
+        """Start the work; nothing happens where it runs already."""
+        if self._thread is None or not self._thread.is_alive():
+            self._cancelled.clear()
+            self._busy(True)
+            self._say("")
+            self._thread = threading.Thread(target=self._work, args=(self.state(),), daemon=True)
+            self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask the work to stop after its present step; the last picture stays."""
+        self._cancelled.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the work to end; return whether it has."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+            return not self._thread.is_alive()
+        return True
+
+    def reset(self) -> None:
+        """Stop the work, set every control to its first value, and show the first picture."""
+        self.cancel()
+        self.wait(10)
+        super().reset()
+        self._progress.value = 0
+        self._show()
+
+    def _first_picture(self, state: dict) -> np.ndarray:
+        iterator = self._steps(state)
+        try:
+            return next(picture for _, picture in iterator if picture is not None)
+        finally:
+            iterator.close()
+
+    def _refresh(self) -> None:
+        """Leave the picture alone: the button starts the work."""
+
+    def _buttons(self):
+        self._start_button = ipywidgets.Button(
+            description=self._start_label, button_style="primary"
+        )
+        self._start_button.add_class("course-start")
+        self._start_button.on_click(lambda _: self.start())
+        self._cancel_button = ipywidgets.Button(description="Cancel", disabled=True)
+        self._cancel_button.add_class("course-cancel")
+        self._cancel_button.on_click(lambda _: self.cancel())
+        return [self._start_button, self._cancel_button]
+
+    def _bars(self):
+        self._progress = ipywidgets.FloatProgress(
+            min=0, max=1, description="Progress", layout=ipywidgets.Layout(width="min(32em, 100%)")
+        )
+        self._progress.add_class("course-progress")
+        return [self._progress]
+
+    def _busy(self, busy: bool) -> None:
+        # Disabling the button that has the focus would lose the focus, so Start stays enabled.
+        self._cancel_button.disabled = not busy
+        if busy:
+            self._progress.value = 0
+
+    def _work(self, state: dict) -> None:
+        iterator = self._steps(state)
+        shown, last, ended = 0.0, None, False
+        try:
+            while not (ended or self._cancelled.is_set()):
+                ended = True  # also where a step fails
+                with self._report():
+                    step = next(iterator, None)
+                    if step is not None:
+                        share, picture = step
+                        last = picture if picture is not None else last
+                        if last is not None and time.monotonic() - shown > FRAME_SECONDS:
+                            self._put(last)
+                            shown, last = time.monotonic(), None
+                        self._progress.value = share
+                        ended = False
+            with self._report():
+                if last is not None:
+                    self._put(last)
+                self._caption.value = self._say_in_words(state)
+            if self._cancelled.is_set():
+                self._say("Cancelled.")
+        finally:
+            with contextlib.suppress(Exception):
+                iterator.close()
+            self._busy(False)
+
+
+class _Prints(io.TextIOBase):
+    """Catch what this thread prints; other threads print as before."""
+
+    def __enter__(self):
+        self._parts = []
+        self._thread = threading.get_ident()
+        self._before, sys.stdout = sys.stdout, self
+        return self
+
+    def __exit__(self, *_):
+        sys.stdout = self._before
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() == self._thread:
+            self._parts.append(text)
+            return len(text)
+        return self._before.write(text)
+
+    def flush(self) -> None:
+        if threading.get_ident() != self._thread:
+            self._before.flush()
+
+    def text(self) -> str:
+        return "".join(self._parts)
+
+
+def _is_upload(control) -> bool:
+    return isinstance(control, ipywidgets.FileUpload)
+
+
+def _line(text: str, alert: bool = False) -> str:
+    colour = "var(--jp-error-color1, #b3261e)" if alert else "var(--jp-ui-font-color1, inherit)"
+    return _TEXT.format(role="alert" if alert else "status", colour=colour, text=html.escape(text))
