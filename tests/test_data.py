@@ -548,14 +548,14 @@ def test_shuffle_keeps_pairs_and_changes_with_the_epoch(small):
 def test_every_order_is_equally_likely():
     labels = np.arange(3)
     dataset = data.batches(np.zeros((3, 1, 1, 1)), labels, batch_size=3, shuffle=True)
-    orders = [tuple(y) for _, y in passes(dataset, 300)]
+    orders = [tuple(y) for _, y in passes(dataset, 120)]
     counts = [orders.count(order) for order in set(orders)]
     assert len(counts) == 6
     # chi-squared with 5 degrees of freedom: above 20.5 once in a thousand seeds
-    assert sum((count - 50) ** 2 / 50 for count in counts) < 20.5
+    assert sum((count - 20) ** 2 / 20 for count in counts) < 20.5
 
 
-def crops(image, shift):
+def crops(image, shift, flip):
     """All augmented versions of a picture: `{bytes: (row shift, column shift, flipped)}`."""
     height, width = image.shape[:2]
     padded = np.pad(image, ((shift, shift), (shift, shift), (0, 0)), mode="reflect")
@@ -564,19 +564,20 @@ def crops(image, shift):
         for right in range(-shift, shift + 1):
             window = padded[shift + down :, shift + right :][:height, :width]
             found[window.tobytes()] = (down, right, False)
-            found[window[:, ::-1].tobytes()] = (down, right, True)
+            if flip:
+                found[window[:, ::-1].tobytes()] = (down, right, True)
     return found
 
 
-@pytest.mark.parametrize(("flip", "shift"), [(True, 2), (True, 0), (False, 5), (True, 1)])
+@pytest.mark.parametrize(("flip", "shift"), [(True, 2), (True, 0), (False, 4)])
 def test_augmentation_is_a_flip_and_a_crop_of_the_reflected_picture(small, flip, shift):
-    images, labels = small
+    images, labels = np.tile(small[0], (10, 1, 1, 1)), np.tile(small[1], 10)
     augment = Augment(flip=flip, shift=shift)
-    dataset = data.batches(images, labels, batch_size=7, shuffle=True, augment=augment)
+    dataset = data.batches(images, labels, batch_size=70, shuffle=True, augment=augment)
     seen = []
-    for x, y in passes(dataset, 60):
+    for x, y in passes(dataset, 6):
         for image, label in zip(x, y, strict=True):
-            seen.append(crops(images[label], shift)[image.tobytes()])
+            seen.append(crops(images[label], shift, flip)[image.tobytes()])
     seen = np.array(seen)
     for axis in (0, 1):  # every shift comes up, all equally often
         counts = np.bincount(seen[:, axis] + shift, minlength=2 * shift + 1)
@@ -589,9 +590,9 @@ def test_augmentation_is_a_flip_and_a_crop_of_the_reflected_picture(small, flip,
 
 def test_no_augmentation_repeats_within_an_epoch_or_between_epochs(small):
     images = np.repeat(small[0][:1], 400, axis=0)
-    augment = Augment(flip=False, shift=5)
+    augment = Augment(flip=False, shift=4)
     dataset = data.batches(images, np.arange(400), batch_size=100, augment=augment)
-    options = crops(images[0], 5)
+    options = crops(images[0], 4, False)
     choices = [[options[x.tobytes()] for x in epoch[0]] for epoch in passes(dataset, 2)]
     chunks = [tuple(epoch[i : i + 100]) for epoch in choices for i in range(0, 400, 100)]
     assert len(set(chunks)) == 8
@@ -650,7 +651,7 @@ def test_keras_trains_on_batches(small):
     dataset = data.batches(
         small[0] / 4000, small[1] / 23, batch_size=4, shuffle=True, augment=Augment()
     )
-    history = model.fit(dataset, epochs=2, verbose=0)
+    history = model.fit(dataset, epochs=2, shuffle=False, verbose=0)
     assert len(history.history["loss"]) == 2
     assert history.history["loss"][-1] < 1
 
