@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from course_utils import _charts as charts
 from course_utils import _drawing as draw
 
 PALETTE = draw.PALETTE
@@ -289,9 +290,9 @@ def curves(
     alt = alt or draw.describe(f"Curves of {' and '.join(metrics)} of {', '.join(runs)}", title)
     fig = draw.new_figure(1.4 + 5 * len(metrics), 3.8, alt, title)
     for ax, metric in zip(fig.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
-        draw.draw_metric(ax, runs, metric, x, mark_best)
+        charts.draw_metric(ax, runs, metric, x, mark_best)
         if mark_overfitting:
-            draw.shade_overfitting(ax, next(iter(runs.values())), x)
+            charts.shade_overfitting(ax, next(iter(runs.values())), x)
     return fig
 
 
@@ -389,7 +390,7 @@ def reliability_diagram(
     note = "" if ece is None else f"expected calibration error {ece:.1%}"
     alt = alt or draw.describe(f"Reliability diagram {note}".strip(), title)
     fig = draw.new_figure(6, 5.4, alt, title)
-    draw.draw_reliability(fig, bins, counts, accuracy, confidence, note)
+    charts.draw_reliability(fig, bins, counts, accuracy, confidence, note)
     return fig
 
 
@@ -435,5 +436,5 @@ def probability_bars(
         5.2 + (picture is not None) * 2.8, 0.9 + 0.31 * len(class_names),
         alt or draw.describe(what, title), title,
     )  # fmt: skip
-    draw.draw_bars(fig, probabilities, class_names, true_label, picture)
+    charts.draw_bars(fig, probabilities, class_names, true_label, picture)
     return fig
