@@ -1,7 +1,6 @@
-"""How the whole suite runs: offline kernels, notebook times, Chromium for the browser tests."""
+"""How the whole suite runs: the students' profile, offline kernels, notebook times."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -10,14 +9,6 @@ import pytest
 from tools import times
 
 ROOT = Path(__file__).resolve().parent
-IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-CHROMIUM_PATHS = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
-)
-
 # The measured run of each notebook that nbval executes in this session, by notebook name.
 NOTEBOOK_TIMES = pytest.StashKey[dict[str, times.NotebookTime]]()
 
@@ -25,13 +16,6 @@ NOTEBOOK_TIMES = pytest.StashKey[dict[str, times.NotebookTime]]()
 def is_notebook_cell(item):
     """Is this one of nbval's items?"""
     return type(item).__name__ == "IPyNbCell"
-
-
-def find_chromium():
-    """Return the path of Chromium or Chrome ($COURSE_CHROMIUM names another), or None."""
-    asked = os.environ.get("COURSE_CHROMIUM")
-    found = [asked] if asked else map(shutil.which, CHROMIUM_NAMES)
-    return next((path for path in (*found, *CHROMIUM_PATHS) if path and Path(path).exists()), None)
 
 
 def pytest_configure(config):
@@ -50,15 +34,6 @@ def pytest_collection_modifyitems(items):
         if is_notebook_cell(item):
             item.add_marker("notebook")
     items.sort(key=lambda item: "notebook_times" in getattr(item, "fixturenames", ()))
-
-
-def pytest_runtest_setup(item):
-    """Skip browser tests where there is no browser; in CI that is a failure."""
-    if item.get_closest_marker("browser") and not find_chromium():
-        reason = "no Chromium or Chrome here: install one, or name it in COURSE_CHROMIUM"
-        if IN_CI:
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -93,12 +68,6 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.section("notebook times")
         for line in times.report(list(runs.values())):
             terminalreporter.write_line(line)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """Path of the browser that browser tests drive."""
-    return find_chromium()
 
 
 @pytest.fixture(scope="session")
