@@ -22,7 +22,7 @@ from course_utils import render as drawing
 from course_utils import runtime
 
 FRAME_SECONDS = 0.04  # between two frames of a `Slow`; more would only fill the connection
-_RESTORED = ("max", "min", "value")  # by Reset, in this order: a value must fit its range
+_RESTORED = ("options", "max", "min", "value")  # by Reset, in this order: a value must fit
 
 _TEXT = (
     '<div role="{role}" style="line-height:1.4;white-space:pre-wrap;overflow-wrap:anywhere;'
@@ -39,7 +39,8 @@ class Live:
     Args:
         render: `state -> (height, width[, 3])` uint8, where `state` maps the name of each control
             to its value; for a `FileUpload`, what `read` made of the file, or None.
-        controls: named ipywidgets; each must have a description, which is its label.
+        controls: named ipywidgets; each must have a description, which is its label. Choose among
+            few things with a SelectionSlider: JupyterLab takes the arrow keys from a Dropdown.
         name: of this widget; it gets the CSS class `course-<name>`, each control
             `course-<control>`, the buttons `course-reset` and so on.
         alt: what the picture shows, in one sentence.

@@ -8,7 +8,7 @@ import numpy as np
 
 from course_utils import explain, render, shells
 
-STRONGEST, ONE = "strongest 16", "one channel"
+STRONGEST = "strongest 16"
 GRAD_CAM, OCCLUSION, OFF = "Grad-CAM", "occlusion", "off"
 TOP = "most probable"
 
@@ -54,17 +54,15 @@ class CnnView:
 
         Args:
             state: "picture" (index), "own" (None or `(h, w, 3)` uint8, which goes before
-                "picture"), "layer" (name), "maps" (`STRONGEST` or `ONE`), "channel" (index, cut to
-                the layer's), "saliency" (`GRAD_CAM`, `OCCLUSION` or `OFF`), "class" (name or
+                "picture"), "layer" (name), "channel" (index, or `STRONGEST`), "saliency"
+                (`GRAD_CAM`, `OCCLUSION` or `OFF`), "class" (name or
                 `TOP`).
         """
         key, picture, truth, title = self._picture(state)
         explanation = self._explanation(key, picture, self._class(state))
         features = explanation.features[state["layer"]]
-        if state["maps"] == ONE:
-            channels = [min(state["channel"], features.shape[-1] - 1)]
-        else:
-            channels = render.strongest(features)
+        one = state["channel"] != STRONGEST
+        channels = [state["channel"]] if one else render.strongest(features)
         saliency = None
         if state["saliency"] == GRAD_CAM:
             saliency = explanation.grad_cam[state["layer"]]
@@ -98,6 +96,10 @@ class CnnView:
             about = self.class_names[explanation.class_index]
             text += f". Bright: where a grey square lowers {about}, by up to {fall:.0%}"
         return text + "."
+
+    def channels(self, layer: str) -> list:
+        """Return what "channel" may be at a layer."""
+        return [STRONGEST, *range(self.depths[layer])]
 
     def _picture(self, state):
         """Return a key for the cache, the picture as the model takes it, its class, its title."""
@@ -168,13 +170,10 @@ def cnn_explorer(
     layer = view.layers[len(view.layers) // 2]
     controls = {
         "picture": ipywidgets.IntSlider(0, 0, len(view.pictures) - 1, description="Picture"),
-        "layer": ipywidgets.SelectionSlider(
-            options=view.layers, value=layer, description="Layer", continuous_update=True
-        ),
-        "saliency": ipywidgets.Dropdown(options=[GRAD_CAM, OCCLUSION, OFF], description="Saliency"),
-        "class": ipywidgets.Dropdown(options=[TOP, *class_names], description="Class"),
-        "maps": ipywidgets.Dropdown(options=[STRONGEST, ONE], description="Maps"),
-        "channel": ipywidgets.IntSlider(0, 0, view.depths[layer] - 1, description="Channel"),
+        "layer": _choice("Layer", view.layers, layer),
+        "channel": _choice("Channel", view.channels(layer)),
+        "saliency": _choice("Saliency", [GRAD_CAM, OCCLUSION, OFF]),
+        "class": _choice("Class", [TOP, *class_names]),
     }
     if read is not None:
         controls["own"] = ipywidgets.FileUpload(
@@ -185,9 +184,10 @@ def cnn_explorer(
         if name == "picture":
             shell.files = dict.fromkeys(shell.files)
         elif name == "layer":
-            shell.controls["channel"].max = view.depths[shell.controls["layer"].value] - 1
-        elif name == "channel":
-            shell.controls["maps"].value = ONE
+            channel = shell.controls["channel"]
+            index, options = channel.index, view.channels(shell.controls["layer"].value)
+            channel.options = options
+            channel.index = min(index, len(options) - 1)
 
     return shells.Live(
         lambda state: view({"own": None, **state}),
@@ -198,6 +198,12 @@ def cnn_explorer(
         adjust=adjust,
         describe=lambda state: view.describe({"own": None, **state}),
     )
+
+
+def _choice(label, options, value=None):
+    # Not a Dropdown: JupyterLab takes its arrow keys to move from cell to cell.
+    value = options[0] if value is None else value
+    return ipywidgets.SelectionSlider(options=options, value=value, description=label)
 
 
 def _as_bytes(images) -> np.ndarray:

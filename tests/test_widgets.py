@@ -42,8 +42,7 @@ def state(**changes):
         "picture": 0,
         "own": None,
         "layer": "second",
-        "maps": widgets.STRONGEST,
-        "channel": 0,
+        "channel": widgets.STRONGEST,
         "saliency": widgets.GRAD_CAM,
         "class": widgets.TOP,
         **changes,
@@ -56,7 +55,8 @@ def state(**changes):
         {"picture": 1},
         {"own": np.zeros((40, 60, 3), np.uint8)},
         {"layer": "first"},
-        {"maps": widgets.ONE},
+        {"channel": 0},
+        {"channel": 19},
         {"saliency": widgets.OCCLUSION},
         {"saliency": widgets.OFF},
     ],
@@ -78,11 +78,6 @@ def test_every_class_has_its_own_saliency(view, saliency):
     np.testing.assert_array_equal(view(state(saliency=saliency)), shown[top])
 
 
-def test_channels_beyond_the_layers_last_are_cut(view):
-    last = view(state(layer="first", maps=widgets.ONE, channel=5))
-    np.testing.assert_array_equal(view(state(layer="first", maps=widgets.ONE, channel=19)), last)
-
-
 def test_the_network_runs_once_for_each_picture_and_class(net, pictures, monkeypatch):
     view = widgets.CnnView(net, pictures, [0] * 5, NAMES)
     calls = []
@@ -90,7 +85,7 @@ def test_the_network_runs_once_for_each_picture_and_class(net, pictures, monkeyp
     monkeypatch.setattr(view, "_explain", lambda *args: calls.append(args) or real(*args))
     for layer in view.layers:
         for channel in range(3):
-            view(state(picture=3, layer=layer, maps=widgets.ONE, channel=channel))
+            view(state(picture=3, layer=layer, channel=channel))
     assert len(calls) == 1
     view(state(picture=3, **{"class": "bee"}))
     view(state(picture=4))
@@ -202,19 +197,23 @@ def test_the_picture_is_that_of_the_state(explorer, view):
 
 
 def test_moving_the_channel_shows_that_channel(explorer, view):
-    explorer.controls["channel"].value = 4
-    assert explorer.controls["maps"].value == widgets.ONE
-    np.testing.assert_array_equal(shown(explorer), view(state(maps=widgets.ONE, channel=4)))
+    explorer.controls["channel"].index = 5
+    np.testing.assert_array_equal(shown(explorer), view(state(channel=4)))
 
 
 def test_the_channel_follows_the_layer_and_reset_restores_it(explorer, view):
-    controls = explorer.controls
-    assert controls["channel"].max == 19
-    controls["channel"].value = 12
-    controls["layer"].value = "first"
-    assert (controls["channel"].max, controls["channel"].value) == (5, 5)
+    channel, layer = explorer.controls["channel"], explorer.controls["layer"]
+    assert channel.options == (widgets.STRONGEST, *range(20))
+    channel.value = 3
+    layer.value = "first"
+    assert channel.value == 3
+    layer.value = "second"
+    channel.value = 12
+    layer.value = "first"
+    assert (channel.options[-1], channel.value) == (5, 5)
+    np.testing.assert_array_equal(shown(explorer), view(state(layer="first", channel=5)))
     explorer.reset()
-    assert (controls["channel"].max, controls["channel"].value) == (19, 0)
+    assert (channel.options[-1], channel.value) == (19, widgets.STRONGEST)
     np.testing.assert_array_equal(shown(explorer), view(state()))
 
 

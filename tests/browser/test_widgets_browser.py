@@ -30,12 +30,14 @@ def render(state):
     if state["own"] is not None:
         return state["own"]
     ramp = np.arange(400)[None] + np.arange(200)[:, None]
-    return (ramp * (1 + state["level"]) + 40 * "abc".index(state["kind"])).astype(np.uint8)
+    shift = 40 * "abc".index(state["kind"]) + 20 * "xy".index(state["list"])
+    return (ramp * (1 + state["level"]) + shift).astype(np.uint8)
 
 def live():
     controls = {
         "level": ipywidgets.IntSlider(10, 0, 50, description="Level"),
-        "kind": ipywidgets.Dropdown(options=["a", "b", "c"], description="Kind"),
+        "kind": ipywidgets.SelectionSlider(options=["a", "b", "c"], description="Kind"),
+        "list": ipywidgets.Dropdown(options=["x", "y"], description="List"),
         "own": ipywidgets.FileUpload(description="Own picture", accept="image/*"),
     }
     return shells.Live(render, controls, name="plain", alt="A ramp.", read=read,
@@ -93,7 +95,7 @@ def test_by_keyboard(plain):
     plain.press("level", "ArrowRight")
     np.testing.assert_array_equal(decoded(plain), ramp(11))
     plain.press("level", "ArrowLeft")
-    plain.press("kind", "ArrowDown")
+    plain.press("kind", "ArrowRight")
     np.testing.assert_array_equal(decoded(plain), ramp(10, 1))
     assert plain.caption() == "A ramp of level 10"
     plain.press("reset", "Enter")
@@ -105,7 +107,7 @@ def test_by_keyboard(plain):
 
 def test_every_control_is_reached_with_tab(plain):
     plain.handle("level").focus()
-    for name in ("kind", "own", "reset"):
+    for name in ("kind", "list", "own", "reset"):
         for _ in range(3):  # a slider's number may have the focus as well
             plain.page.keyboard.press("Tab")
             inside = plain.control(name).evaluate("(e) => e.contains(document.activeElement)")
@@ -125,7 +127,7 @@ def test_by_mouse(plain):
         plain.page.wait_for_timeout(30)
     plain.wait_change(before)  # while the button is still down
     plain.page.mouse.up()
-    plain.change(lambda: plain.handle("kind").select_option("c"))
+    plain.change(lambda: plain.handle("list").select_option("y"))
     plain.change(lambda: plain.control("reset").click())
     np.testing.assert_array_equal(decoded(plain), ramp(10))
 
