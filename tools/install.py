@@ -238,9 +238,10 @@ def install(*arguments: str) -> None:
             return
         say("uv could not install the packages; trying pip.")
     if works(PYTHON, "-m", "pip", "--version"):
-        succeeded, printed = run_installer([PYTHON, "-m", "pip", "install", *arguments])
+        succeeded, more = run_installer([PYTHON, "-m", "pip", "install", *arguments])
         if succeeded:
             return
+        printed += more
     raise SetupError(explain(printed))
 
 
