@@ -129,7 +129,7 @@ def test_rgb_with_a_transparent_colour():
 
 
 def test_sixteen_bit_grey_keeps_its_shades():
-    values = np.array([[0, 128, 257, 32896, 65535]], np.uint16)
+    values = np.array([[0, 128, 257, 33_000, 65_535]], np.uint16)
     pixels = read_image(encoded(Image.fromarray(values)))
     assert pixels[0, :, 0].tolist() == [0, 0, 1, 128, 255]
 
