@@ -30,6 +30,7 @@ class PatchWhitening(layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape):
+        """Make the weights for inputs of this shape."""
         k, channels = self.kernel_size, input_shape[-1]
         filters = 2 * channels * k * k
         self.kernel = self.add_weight(

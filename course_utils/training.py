@@ -66,7 +66,8 @@ def fit(
     first_epoch = record.restore(model)
     if first_epoch >= epochs:
         return record.history
-    extra = [LiveProgress(label, record.history)] if live else []
+    budget = next((one for one in callbacks if isinstance(one, Budget)), None)
+    extra = [LiveProgress(label, record.history, budget)] if live else []
     try:
         model.fit(
             dataset,
@@ -98,9 +99,13 @@ class _Record(keras.callbacks.Callback):
         path = self.folder and self.folder / "history.json"
         if not path or not path.exists():
             return 0
-        self.history = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
+        self.history = record["history"]
+        model.optimizer.build(model.trainable_variables)
         epochs = len(self.history["loss"])
         model.load_weights(self._weights(epochs))  # the optimizer's variables are part of them
+        for variable, value in zip(_seeds(model), record["seeds"], strict=True):
+            variable.assign(value)
         return epochs
 
     def _weights(self, epochs):
@@ -131,11 +136,18 @@ class _Record(keras.callbacks.Callback):
         self.model.save_weights(scratch, overwrite=True)
         os.replace(scratch, self._weights(epochs))
         scratch = self.folder / "history.json.part"
-        scratch.write_text(json.dumps(self.history), encoding="utf-8")
+        seeds = [variable.numpy().tolist() for variable in _seeds(self.model)]
+        record = {"history": self.history, "seeds": seeds}
+        scratch.write_text(json.dumps(record), encoding="utf-8")
         os.replace(scratch, self.folder / "history.json")
         for path in self.folder.glob("epoch-*.weights.h5"):
             if path != self._weights(epochs):
                 path.unlink()
+
+
+def _seeds(model):
+    """Return the states of the random layers; Keras does not count them as weights."""
+    return [variable for variable in model.variables if "seed_generator" in variable.path]
 
 
 class LiveProgress(keras.callbacks.Callback):
@@ -144,21 +156,23 @@ class LiveProgress(keras.callbacks.Callback):
     Args:
         label: what the display calls this training.
         history: dict of lists to draw; whoever trains appends to it.
+        budget: the `Budget` that ends the training before the last epoch does, or None.
     """
 
-    def __init__(self, label, history):
+    def __init__(self, label, history, budget=None):
         super().__init__()
         self.label = label
         self.history = history
+        self.budget = budget
 
     def on_train_begin(self, logs=None):
         """Open the display."""
         self.epochs = self.params["epochs"]
-        self.steps = self.params["steps"] or 0
+        self.steps = self.params["steps"] or 1
+        self._epoch = len(self.history.get("loss", []))
         self._begin = self._drawn = time.perf_counter()
-        self._first = self._epoch = len(self.history.get("loss", []))
+        self._before = self._progress(0)
         self._bar = self._curves = None
-        self._done = 0
         self._draw(0, "")
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -167,44 +181,45 @@ class LiveProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Redraw the bar, a few times a second at most."""
-        if self._begin == self._drawn:
-            self._begin = time.perf_counter()  # the first step compiles; leave it out of the ETA
-        now = time.perf_counter()
-        if now - self._drawn > REFRESH_SECONDS:
+        if time.perf_counter() - self._drawn > REFRESH_SECONDS:
             self._draw(batch + 1, _numbers(logs))
 
     def on_epoch_end(self, epoch, logs=None):
         """Redraw the bar and the curves."""
-        self._draw(self.steps, _numbers(logs))
+        self._draw(self.steps, _numbers(logs), line=True)
         if get_ipython() is None:
             return
         picture = io.BytesIO()
-        plots.curves({self.label: self.history}).savefig(picture, format="png")
+        figure = plots.curves({self.label: self.history}, metrics=["loss", "accuracy"])
+        figure.savefig(picture, format="png")
         picture = Image(data=picture.getvalue())
         if self._curves is None:
             self._curves = display(picture, display_id=True)
         else:
             self._curves.update(picture)
 
-    def _draw(self, step, numbers):
+    def _progress(self, step):
+        if self.budget is not None:
+            return self.budget.progress()
+        return (self._epoch * self.steps + step) / (self.epochs * self.steps)
+
+    def _draw(self, step, numbers, line=False):
         self._drawn = time.perf_counter()
-        total = max(self.epochs * self.steps, 1)
-        position = self._epoch * self.steps + step
-        trained = position - self._first * self.steps
+        progress = self._progress(step)
         elapsed = self._drawn - self._begin
-        left = elapsed / trained * (total - position) if trained > 1 else None
-        text = (
-            f"{self.label}: epoch {min(self._epoch + 1, self.epochs)} of {self.epochs}"
-            f" · {elapsed:.0f} s"
-            + (f" · {left:.0f} s left" if left and position < total else "")
-            + (f" · {numbers}" if numbers else "")
-        )
+        gained = progress - self._before
+        parts = [f"{self.label}: epoch {self._epoch + 1}", f"{elapsed:.0f} s"]
+        if self.budget is None:
+            parts[0] += f" of {self.epochs}"
+        if gained > 0 and progress < 1:
+            parts.append(f"{elapsed * (1 - progress) / gained:.0f} s left")
+        text = " · ".join([*parts, *([numbers] if numbers else [])])
         if get_ipython() is None:
-            if step == self.steps:
+            if line:
                 print(text, flush=True)
             return
         bar = HTML(
-            f'<progress max="{total}" value="{position}" style="width:16em" '
+            f'<progress max="1" value="{progress:.3f}" style="width:16em" '
             f'aria-label="{escape(self.label)}"></progress> {escape(text)}'
         )
         if self._bar is None:
@@ -231,7 +246,8 @@ class Budget(keras.callbacks.Callback):
 
     def __init__(self, *, steps=None, seconds=None):
         super().__init__()
-        if (steps is None) == (seconds is None) or (steps or seconds) <= 0:
+        given = [number for number in (steps, seconds) if number is not None]
+        if len(given) != 1 or given[0] <= 0:
             raise ValueError(
                 "Budget needs exactly one positive number, steps or seconds; "
                 f"received steps={steps!r}, seconds={seconds!r}."

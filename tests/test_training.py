@@ -1,0 +1,277 @@
+"""Training: history, interruption, exact resume, budgets, schedules, averaging, display."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from course_utils import data, training
+
+IMAGES = np.random.default_rng(0).random((40, 4, 4, 1)).astype("float32")
+LABELS = np.random.default_rng(1).integers(0, 3, 40).astype("int32")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    return tmp_path / "training"
+
+
+def make_model(optimizer=None):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Conv2D(3, 3),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.3, seed=5),
+            keras.layers.Dense(3),
+        ]
+    )
+    model.compile(
+        optimizer=optimizer or keras.optimizers.Adam(0.01),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def make_batches(**options):
+    return data.batches(
+        IMAGES, LABELS, batch_size=8, shuffle=True, augment=data.Augment(shift=1), **options
+    )
+
+
+def state(model):
+    return [weight.numpy() for weight in [*model.weights, *model.optimizer.variables]]
+
+
+class StopAt(keras.callbacks.Callback):
+    def __init__(self, epoch, step=0):
+        super().__init__()
+        self.at = epoch, step
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            raise KeyboardInterrupt
+
+
+def test_history_has_one_number_an_epoch():
+    history = training.fit(
+        make_model(), make_batches(), epochs=3, live=False, validation_data=make_batches()
+    )
+    assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+    assert {len(values) for values in history.values()} == {3}
+    assert all(isinstance(value, float) for value in history["loss"])
+    json.dumps(history)
+
+
+def test_the_same_as_keras_fit():
+    ours, theirs = make_model(), make_model()
+    history = training.fit(ours, make_batches(), epochs=2, live=False)
+    expected = theirs.fit(make_batches(), epochs=2, verbose=0, shuffle=False).history
+    np.testing.assert_array_equal(history["loss"], expected["loss"])
+    for a, b in zip(state(ours), state(theirs), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_interrupt_keeps_the_steps_done_and_says_so(capsys):
+    model = make_model()
+    history = training.fit(
+        model, make_batches(), epochs=4, live=False, callbacks=[StopAt(epoch=1, step=3)]
+    )
+    assert len(history["loss"]) == 1
+    assert int(model.optimizer.iterations) == 5 + 3
+    assert capsys.readouterr().out == (
+        "Interrupted after 1 full epochs; the model keeps all 8 steps.\n"
+    )
+
+
+@pytest.mark.parametrize("make_optimizer", [
+    lambda: keras.optimizers.Adam(0.01),
+    lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+])  # fmt: skip
+def test_resume_is_exact(make_optimizer, cache):
+    def callbacks():
+        budget = training.Budget(steps=20)
+        return [budget, training.OneCycle(budget, 0.05), training.Lookahead(budget, interval=2)]
+
+    whole = make_model(make_optimizer())
+    expected = training.fit(
+        whole, make_batches(), epochs=4, callbacks=callbacks(), live=False, resume="whole"
+    )
+    broken = make_model(make_optimizer())
+    stop = StopAt(epoch=2, step=4)
+    training.fit(
+        broken, make_batches(), epochs=4, callbacks=[*callbacks(), stop], live=False, resume="cut"
+    )
+    resumed = make_model(make_optimizer())
+    history = training.fit(
+        resumed, make_batches(), epochs=4, callbacks=callbacks(), live=False, resume="cut"
+    )
+    assert history["loss"] == expected["loss"]
+    for a, b in zip(state(whole), state(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_finished_training_is_loaded_not_repeated(cache):
+    first = make_model()
+    history = training.fit(first, make_batches(), epochs=2, live=False, resume="done")
+    second = make_model()
+    assert training.fit(second, make_batches(), epochs=2, live=False, resume="done") == history
+    for a, b in zip(state(first), state(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_crash_while_saving_leaves_the_previous_epoch(cache, monkeypatch):
+    model = make_model()
+    training.fit(model, make_batches(), epochs=1, live=False, resume="crash")
+    kept = state(model)
+
+    def half_written(self, path, **options):
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save_weights", half_written)
+    with pytest.raises(OSError, match="No space"):
+        training.fit(make_model(), make_batches(), epochs=2, live=False, resume="crash")
+    monkeypatch.undo()
+    monkeypatch.setenv("COURSE_CACHE", str(cache.parent))
+    again = make_model()
+    assert (
+        len(training.fit(again, make_batches(), epochs=1, live=False, resume="crash")["loss"]) == 1
+    )
+    for a, b in zip(kept, state(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_only_the_last_epoch_is_kept_on_disk(cache):
+    training.fit(make_model(), make_batches(), epochs=3, live=False, resume="tidy")
+    assert sorted(path.name for path in (cache / "tidy").iterdir()) == [
+        "epoch-0003.weights.h5",
+        "history.json",
+    ]
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 2.0, True, None])
+def test_epochs_must_be_a_positive_integer(epochs):
+    with pytest.raises(ValueError, match=r"epochs must be a positive integer; received"):
+        training.fit(make_model(), make_batches(), epochs=epochs)
+
+
+def test_model_must_be_compiled():
+    with pytest.raises(ValueError, match=r"compiled model: call model\.compile"):
+        training.fit(keras.Sequential([keras.layers.Dense(1)]), make_batches(), epochs=1)
+
+
+def test_step_budget_ends_the_training_on_the_step():
+    model = make_model()
+    training.fit(model, make_batches(), epochs=9, live=False, callbacks=[training.Budget(steps=7)])
+    assert int(model.optimizer.iterations) == 7
+
+
+def test_second_budget_counts_training_and_leaves_validation_out(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now[0])
+    budget = training.Budget(seconds=10)
+    budget.set_model(make_model())
+    budget.on_epoch_begin(0)
+    now[0] = 4.0
+    assert budget.progress() == pytest.approx(0.4)
+    budget.on_test_begin()
+    now[0] = 50.0  # validation
+    budget.on_epoch_end(0)
+    assert budget.progress() == pytest.approx(0.4)
+    budget.on_epoch_begin(1)
+    now[0] = 55.0
+    budget.on_train_batch_end(0)
+    assert budget.progress() == pytest.approx(0.9)
+    assert not budget.model.stop_training
+    now[0] = 57.0
+    budget.on_train_batch_end(1)
+    assert budget.model.stop_training
+    assert budget.progress() == 1
+
+
+@pytest.mark.parametrize("given", [{}, {"steps": 1, "seconds": 1}, {"steps": 0}, {"seconds": -1}])
+def test_budget_wants_exactly_one_positive_number(given):
+    with pytest.raises(ValueError, match="exactly one positive number"):
+        training.Budget(**given)
+
+
+def test_one_cycle_is_piecewise_linear_and_sets_the_rate():
+    budget = training.Budget(steps=100)
+    cycle = training.OneCycle(budget, 2.0, warm_up=0.2, first=0.1, last=0.05)
+    assert cycle.learning_rate(0.0) == pytest.approx(0.2)
+    assert cycle.learning_rate(0.1) == pytest.approx(1.1)
+    assert cycle.learning_rate(0.2) == pytest.approx(2.0)
+    assert cycle.learning_rate(0.6) == pytest.approx(1.05)
+    assert cycle.learning_rate(1.0) == pytest.approx(0.1)
+    model = make_model()
+    for callback in (budget, cycle):
+        callback.set_model(model)
+    model.optimizer.iterations.assign(60)
+    cycle.on_train_batch_begin(0)
+    assert float(model.optimizer.learning_rate) == pytest.approx(1.05)
+
+
+def test_lookahead_equals_its_equations():
+    budget = training.Budget(steps=10)
+    lookahead = training.Lookahead(budget, interval=2)
+    model = make_model()
+    for callback in (budget, lookahead):
+        callback.set_model(model)
+    weights = [weight for weight in model.weights if "float" in weight.dtype]
+    slow = [weight.numpy().astype("float64") for weight in weights]
+    lookahead.on_train_begin()
+    rng = np.random.default_rng(0)
+    for step in range(1, 8):
+        for weight in weights:
+            weight.assign_add(rng.normal(size=weight.shape).astype("float32"))
+        model.optimizer.iterations.assign(step)
+        fast = [weight.numpy().astype("float64") for weight in weights]
+        lookahead.on_train_batch_end(step - 1)
+        if step == 7:
+            lookahead.on_epoch_end(0)
+        if step % 2 == 0 or step == 7:
+            lam = 0.95**2 * (step / 10) ** 3
+            slow = [lam * p + (1 - lam) * t for p, t in zip(slow, fast, strict=True)]
+            fast = slow
+        for weight, expected in zip(weights, fast, strict=True):
+            np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_display_updates_one_bar_and_one_picture(monkeypatch):
+    shown = []
+
+    class Handle:
+        def __init__(self, thing):
+            self.things = [thing]
+            shown.append(self)
+
+        def update(self, thing):
+            self.things.append(thing)
+
+    monkeypatch.setattr(training, "get_ipython", object)
+    monkeypatch.setattr(training, "display", lambda thing, display_id: Handle(thing))
+    training.fit(make_model(), make_batches(), epochs=3, validation_data=make_batches())
+    bar, curves = shown
+    assert 'value="1.000"' in bar.things[-1].data
+    assert "epoch 3 of 3" in bar.things[-1].data
+    assert "left" not in bar.things[-1].data
+    assert len(curves.things) == 3
+    assert curves.things[-1].data.startswith(b"\x89PNG")
+
+
+def test_without_a_notebook_a_line_an_epoch(capsys):
+    training.fit(make_model(), make_batches(), epochs=2, label="digits")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" · ")[0] for line in lines] == [
+        "digits: epoch 1 of 2",
+        "digits: epoch 2 of 2",
+    ]
