@@ -139,7 +139,7 @@ def explain(
 
 
 def occlusion(
-    model: keras.Model, *, patch: int = 10, steps: int = 6
+    model: keras.Model, *, patch: int = 10, steps: int = 5
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Compile one function that measures what covering each part of a picture does.
 

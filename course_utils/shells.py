@@ -24,6 +24,11 @@ from course_utils import runtime
 FRAME_SECONDS = 0.04  # between two frames of a `Slow`; more would only fill the connection
 _RESTORED = ("options", "max", "min", "value")  # by Reset, in this order: a value must fit
 
+# Labels in line with the picture, and room for a word where ipywidgets leaves it for a number.
+_STYLE = """<style>
+.course-shell .widget-label { text-align: left; }
+.course-shell .widget-readout { min-width: 9.5em; text-align: left; }
+</style>"""
 _TEXT = (
     '<div role="{role}" style="line-height:1.4;white-space:pre-wrap;overflow-wrap:anywhere;'
     'color:{colour}">{text}</div>'
@@ -88,6 +93,7 @@ class Live:
         self._image = ipywidgets.Image(format="png")
         self._image.layout.max_width = "100%"
         self._image.layout.height = "auto"  # keeps the proportions in a narrow window
+        self._image.layout.margin = "2px 0"
         self._image.layout.border = "1px solid #bdbdbd"
         self._image.add_class("course-picture")
         self._caption = ipywidgets.HTML()
@@ -113,7 +119,8 @@ class Live:
         self._refresh()
 
     def _assemble(self, name: str) -> None:
-        label_width = 0.62 * max(map(len, (c.description for c in self.controls.values()))) + 0.4
+        labels = [c.description for c in self.controls.values() if not _is_upload(c)]
+        label_width = 0.6 * max(map(len, labels), default=0) + 0.4
         for key, control in self.controls.items():
             control.add_class(f"course-{key}")
             if not _is_upload(control):
@@ -134,10 +141,12 @@ class Live:
             [*self._buttons(), *(self.controls[key] for key in self.files), reset],
             layout=ipywidgets.Layout(flex_flow="row wrap"),
         )
+        style = ipywidgets.HTML(_STYLE, layout=ipywidgets.Layout(height="0", margin="0"))
         self.box = ipywidgets.VBox(
-            [grid, buttons, *self._bars(), self._image, self._caption, self._message],
+            [style, grid, buttons, *self._bars(), self._image, self._caption, self._message],
             layout=ipywidgets.Layout(max_width="1000px"),
         )
+        self.box.add_class("course-shell")
         self.box.add_class(f"course-{name}")
 
     def _buttons(self) -> list[ipywidgets.Widget]:

@@ -13,6 +13,7 @@ GRAD_CAM, OCCLUSION, OFF = "Grad-CAM", "occlusion", "off"
 TOP = "most probable"
 
 _REMEMBERED = 64  # explanations; about half a megabyte each
+_AHEAD = 32  # pictures whose occlusion maps, the only slow part, are computed at the start
 
 
 class CnnView:
@@ -42,9 +43,11 @@ class CnnView:
         self._explain = explain.explain(model, self.layers)
         self._occlusion = explain.occlusion(model)
         self._seen: OrderedDict = OrderedDict()
+        self._occluded: OrderedDict = OrderedDict()
         # Both functions compile at their first call; that must not be the first key press.
         explanation = self._explanation(("test", 0), self.pictures[0], None)
-        self._falls(("test", 0), self.pictures[0])
+        for index, picture in enumerate(self.pictures[:_AHEAD]):
+            self._falls(("test", index), picture)
         if (explanation.logits >= 0).all() and abs(explanation.logits.sum() - 1) < 1e-4:
             raise ValueError("cnn_explorer needs a model that returns logits, not probabilities.")
         self.depths = {name: maps.shape[-1] for name, maps in explanation.features.items()}
@@ -112,29 +115,24 @@ class CnnView:
             return ("own", picture.tobytes()), picture, None, "Your picture"
         index = state["picture"]
         truth = int(self.labels[index])
-        return ("test", index), self.pictures[index], truth, f"Picture {index}"
+        title = f"Picture {index}: {self.class_names[truth]}"
+        return ("test", index), self.pictures[index], truth, title
 
     def _class(self, state):
         return None if state["class"] == TOP else self.class_names.index(state["class"])
 
     def _explanation(self, key, picture, class_index):
-        return self._remember(
-            (key, class_index), lambda: self._explain(self._model_input(picture), class_index)
+        return _remember(
+            self._seen,
+            (key, class_index),
+            lambda: self._explain(self._model_input(picture), class_index),
         )
 
     def _falls(self, key, picture):
-        return self._remember((key, OCCLUSION), lambda: self._occlusion(self._model_input(picture)))
+        return _remember(self._occluded, key, lambda: self._occlusion(self._model_input(picture)))
 
     def _model_input(self, picture):
         return self._preprocess(picture.astype(np.float32) / 255)
-
-    def _remember(self, key, compute: Callable):
-        if key not in self._seen:
-            self._seen[key] = compute()
-            if len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
-        self._seen.move_to_end(key)
-        return self._seen[key]
 
 
 def cnn_explorer(
@@ -198,6 +196,15 @@ def cnn_explorer(
         adjust=adjust,
         describe=lambda state: view.describe({"own": None, **state}),
     )
+
+
+def _remember(cache: OrderedDict, key, compute: Callable):
+    if key not in cache:
+        cache[key] = compute()
+        if len(cache) > _REMEMBERED:
+            cache.popitem(last=False)
+    cache.move_to_end(key)
+    return cache[key]
 
 
 def _choice(label, options, value=None):

@@ -255,6 +255,19 @@ def test_all_is_compiled_before_the_first_key_press(net, pictures, monkeypatch):
     view(state(picture=2, saliency=widgets.OCCLUSION, **{"class": "cow"}))
 
 
+def test_occlusion_maps_are_there_before_they_are_asked_for(net, pictures, monkeypatch):
+    view = widgets.CnnView(net, pictures, [0] * 5, NAMES)
+    calls = []
+    real = view._occlusion
+    monkeypatch.setattr(view, "_occlusion", lambda image: calls.append(1) or real(image))
+    for picture in range(5):
+        view(state(picture=picture, saliency=widgets.OCCLUSION))
+    assert calls == []
+    for layer in view.layers:
+        view(state(own=pictures[0, ::-1], layer=layer, saliency=widgets.OCCLUSION))
+    assert calls == [1]
+
+
 def test_render_is_fit_for_the_state_the_widget_gives(explorer):
     assert set(explorer.state()) == set(state())
     assert render.encode_png(shown(explorer))

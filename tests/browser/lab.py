@@ -93,13 +93,18 @@ class Lab:
         settings.mkdir()
         # The settings that `make lab` installs, whether or not this Python's environment has them.
         shutil.copyfile(ROOT / "tools" / "overrides.json", settings / "overrides.json")
+        config = self.folder / "config"
+        config.mkdir()
+        shutil.copyfile(
+            ROOT / "tools" / "server_config.json", config / "jupyter_server_config.json"
+        )
         runtime = self.folder / "runtime"
         environment = {
             **os.environ,
             "COURSE_PROFILE": "lesson",
             "COURSE_DATA": os.environ.get("COURSE_DATA", str(ROOT / "data")),
             "IPYTHONDIR": str(self.folder / "ipython"),
-            "JUPYTER_CONFIG_DIR": str(self.folder / "config"),
+            "JUPYTER_CONFIG_DIR": str(config),
             "JUPYTER_DATA_DIR": str(self.folder / "jupyter-data"),
             "JUPYTER_RUNTIME_DIR": str(runtime),
             "JUPYTERLAB_SETTINGS_DIR": str(self.folder / "user-settings"),

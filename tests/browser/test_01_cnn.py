@@ -97,6 +97,14 @@ def test_latency_of_a_class(explorer):
     lab.check_latency("explorer, class", lambda: explorer.latencies("class", keys, may_stay=True))
 
 
+def test_latency_with_occlusion(explorer):
+    explorer.press("saliency", "ArrowRight")
+    lab.check_latency(
+        "explorer, picture with occlusion",
+        lambda: explorer.latencies("picture", BACK_AND_FORTH),
+    )
+
+
 def test_own_files(explorer, tmp_path):
     good, text, cut = (tmp_path / name for name in ("good.jpg", "notes.txt", "cut.png"))
     rng = np.random.default_rng(0)

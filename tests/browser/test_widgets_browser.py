@@ -173,6 +173,15 @@ def test_files(plain, tmp_path):
     assert "(0)" in plain.control("own").inner_text()
 
 
+def test_a_photo_of_many_megabytes_arrives(plain, tmp_path):
+    path = tmp_path / "photo.png"
+    noise = np.random.default_rng(0).integers(0, 256, (2500, 3000, 3), np.uint8)
+    Image.fromarray(noise).save(path, compress_level=0)
+    assert path.stat().st_size > 20e6  # Tornado's own limit is half of that, and silent
+    plain.change(lambda: plain.upload("own", path), timeout=30)
+    assert plain.message() == ""
+
+
 def test_two_widgets_of_one_kind_are_independent(notebook):
     first, second = notebook.widget("plain", 0), notebook.widget("plain", 1)
     before = decoded(second)
