@@ -143,7 +143,7 @@ class Live:
         )
         style = ipywidgets.HTML(_STYLE, layout=ipywidgets.Layout(height="0", margin="0"))
         self.box = ipywidgets.VBox(
-            [style, grid, buttons, *self._bars(), self._image, self._caption, self._message],
+            [style, grid, buttons, *self._bars(), self._message, self._image, self._caption],
             layout=ipywidgets.Layout(max_width="1000px"),
         )
         self.box.add_class("course-shell")
@@ -208,7 +208,7 @@ class Live:
 
     @contextlib.contextmanager
     def _report(self) -> Iterator[None]:
-        """Hold the models; show below the picture what is printed, and what is raised."""
+        """Hold the models; show above the picture what is printed, and what is raised."""
         with runtime.model_lock, _Prints() as prints:
             try:
                 yield
