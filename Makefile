@@ -45,7 +45,7 @@ format: ready  ## Correct the style of code and notebooks where that can be done
 scrub: ready  ## Normalise the notebooks for a commit
 	@$(VENV_PYTHON) tools/scrub.py
 
-checkpoint: ready  ## Train a shipped model from scratch, for example NAME=cnn (hours; resumes)
+checkpoint: ready  ## Train a shipped model from scratch, for example NAME=cnn (an hour or two; resumes)
 	@$(VENV_PYTHON) tools/make_checkpoint.py $(NAME)
 
 lock:  ## Renew requirements.lock from pyproject.toml (needs uv)

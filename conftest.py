@@ -50,7 +50,7 @@ def pytest_runtest_makereport(item, call):
             run.add(
                 call.duration,
                 f"cell [{item.cell_num + 1}]: {first_line}",
-                picture=times.has_picture(item.cell.outputs),
+                picture=times.has_picture(item.test_outputs or ()),
             )
     return report
 

@@ -81,6 +81,7 @@ def write(name: str, content: bytes, *, origin: str, licence: str) -> Path:
     text = json.dumps({"files": list(manifest.values())}, indent=1, ensure_ascii=False) + "\n"
     _replace(runtime.data_dir() / name, content)
     _replace(runtime.data_dir() / "manifest.json", text.encode())
+    _parse.cache_clear()
     return runtime.data_dir() / name
 
 
@@ -99,7 +100,8 @@ def entries() -> dict[str, dict]:
     """
     path = runtime.data_dir() / "manifest.json"
     try:
-        return _parse(path, path.stat().st_mtime_ns)
+        stat = path.stat()
+        return _parse(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}); {_REMEDY}, or set COURSE_DATA to the "
@@ -110,6 +112,6 @@ def entries() -> dict[str, dict]:
 
 
 @lru_cache(maxsize=4)
-def _parse(path: Path, modified: int) -> dict[str, dict]:
+def _parse(path: Path, version: tuple[int, ...]) -> dict[str, dict]:
     files = json.loads(path.read_text(encoding="utf-8"))["files"]
     return {entry["path"]: entry for entry in files}

@@ -163,7 +163,11 @@ def occlusion(
     """
     height, width, channels = model.inputs[0].shape[1:]
     starts = [np.rint(np.linspace(0, side - patch, steps)).astype(int) for side in (height, width)]
-    if patch > min(height, width) or any((np.diff(places) > patch).any() for places in starts):
+    covered = patch <= min(height, width) and all(
+        places[0] == 0 and places[-1] + patch == side and (np.diff(places) <= patch).all()
+        for places, side in zip(starts, (height, width), strict=True)
+    )
+    if not covered:
         raise ValueError(
             f"The squares must cover a {height} x {width} picture; received patch={patch}, "
             f"steps={steps}."

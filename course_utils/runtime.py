@@ -71,6 +71,15 @@ def profile() -> str:
     return _state["profile"] or _checked_profile(None)
 
 
+def use_profile(name: str) -> None:
+    """Make "lesson" or "full" the current profile, as the `parameters` cell of a notebook says.
+
+    Raises:
+        ValueError: if the name is not one of the two.
+    """
+    _state["profile"] = _checked_profile(name)
+
+
 def choose(*, lesson, full):
     """Return the value that belongs to the current profile."""
     return {"lesson": lesson, "full": full}[profile()]
@@ -124,7 +133,8 @@ def show_source(obj) -> None:
             f"received {target!r}, whose source cannot be read."
         ) from None
     source = textwrap.dedent(source).rstrip()
-    if "IPython" not in sys.modules:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None:
         print(source)
         return
     from IPython.display import display

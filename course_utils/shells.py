@@ -290,11 +290,8 @@ class Slow(Live):
         self._show()
 
     def _first_picture(self, state: dict) -> np.ndarray:
-        iterator = self._steps(state)
-        try:
-            return next(picture for _, picture in iterator if picture is not None)
-        finally:
-            iterator.close()
+        with contextlib.closing(_generate(self._steps, state)) as steps:
+            return next(picture for _, picture in steps if picture is not None)
 
     def _refresh(self) -> None:
         """Leave the picture alone: the button starts the work."""
@@ -324,7 +321,7 @@ class Slow(Live):
             self._progress.value = 0
 
     def _work(self, state: dict) -> None:
-        iterator = self._steps(state)
+        iterator = _generate(self._steps, state)
         shown, last, ended = 0.0, None, False
         try:
             while not (ended or self._cancelled.is_set()):
@@ -349,6 +346,11 @@ class Slow(Live):
             with contextlib.suppress(Exception):
                 iterator.close()
             self._busy(False)
+
+
+def _generate(steps, state):
+    """Call `steps` at the first step, where what it raises is reported like any later error."""
+    yield from steps(state)
 
 
 class _Prints(io.TextIOBase):

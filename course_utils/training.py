@@ -63,25 +63,34 @@ def fit(
         raise ValueError("fit needs a compiled model: call model.compile(...) first.")
     folder = runtime.cache_dir() / "training" / resume if resume else None
     record = _Record(folder, getattr(dataset, "set_epoch", None))
-    first_epoch = record.restore(model)
-    if first_epoch >= epochs:
-        return record.history
     budget = next((one for one in callbacks if isinstance(one, Budget)), None)
+    first_epoch = record.restore(model)
+    if budget is not None:
+        budget.set_model(model)
+        budget.resume(record.history)
+    if first_epoch >= epochs or (budget is not None and budget.progress() >= 1):
+        return record.history
     extra = [LiveProgress(label, record.history, budget)] if live else []
     try:
-        model.fit(
-            dataset,
-            epochs=epochs,
-            initial_epoch=first_epoch,
-            validation_data=validation_data,
-            shuffle=False,  # the dataset shuffles itself
-            verbose=0,
-            callbacks=[*callbacks, record, *extra],
-        )
+        with runtime.model_lock:
+            model.fit(
+                dataset,
+                epochs=epochs,
+                initial_epoch=first_epoch,
+                validation_data=validation_data,
+                shuffle=False,  # the dataset shuffles itself
+                verbose=0,
+                callbacks=[*callbacks, record, *extra],
+            )
     except KeyboardInterrupt:
         done = len(record.history.get("loss", []))
+        if not done:  # cells below find a history all the same
+            record.add(record.logs or {"loss": float("nan"), "accuracy": float("nan")})
         steps = int(model.optimizer.iterations)
         print(f"Interrupted after {done} full epochs; the model keeps all {steps} steps.")
+    finally:
+        # Keras keeps the validation data of a fit that did not end, and would use them next time.
+        model._eval_epoch_iterator = None
     return record.history
 
 
@@ -93,6 +102,8 @@ class _Record(keras.callbacks.Callback):
         self.folder = folder
         self.set_epoch = set_epoch
         self.history = {}
+        self.logs = None  # of the last step
+        self._start = time.perf_counter()
 
     def restore(self, model):
         """Load the last finished epoch, if there is one; return how many epochs are done."""
@@ -116,33 +127,40 @@ class _Record(keras.callbacks.Callback):
             self.set_epoch(epoch)
         self._start = time.perf_counter()
 
+    def on_train_batch_end(self, batch, logs=None):
+        self.logs = logs
+
     def on_test_begin(self, logs=None):
         self._seconds = time.perf_counter() - self._start
 
     def on_epoch_end(self, epoch, logs=None):
+        self.add(logs)
+        if self.folder:
+            self._save(epoch + 1)
+
+    def add(self, logs):
+        """Append the numbers of an epoch, and its time."""
         seconds = time.perf_counter() - self._start
         if any(name.startswith("val_") for name in logs):
             seconds = self._seconds
         for name, value in {**logs, "seconds": seconds}.items():
             self.history.setdefault(name, []).append(float(value))
-        if self.folder:
-            self._save(epoch + 1)
 
     def _save(self, epochs):
         # The history names the epoch whose weights count, so it is replaced last: a crash at any
         # line leaves either the old pair or the new one.
         self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = self.folder / "unfinished.weights.h5"
+        scratch = self.folder / f"unfinished-{os.getpid()}.weights.h5"
         self.model.save_weights(scratch, overwrite=True)
         os.replace(scratch, self._weights(epochs))
-        scratch = self.folder / "history.json.part"
+        scratch = self.folder / f"history-{os.getpid()}.json.part"
         seeds = [variable.numpy().tolist() for variable in _seeds(self.model)]
         record = {"history": self.history, "seeds": seeds}
         scratch.write_text(json.dumps(record), encoding="utf-8")
         os.replace(scratch, self.folder / "history.json")
         for path in self.folder.glob("epoch-*.weights.h5"):
-            if path != self._weights(epochs):
-                path.unlink()
+            if path < self._weights(epochs):
+                path.unlink(missing_ok=True)
 
 
 def _seeds(model):
@@ -255,6 +273,10 @@ class Budget(keras.callbacks.Callback):
         self.steps, self.seconds = steps, seconds
         self._spent = 0.0
         self._since = None
+
+    def resume(self, history):
+        """Count the seconds of epochs that an earlier call has trained."""
+        self._spent += sum(history.get("seconds", []))
 
     def progress(self):
         """Return the part of the budget that is spent, from 0 to 1."""

@@ -65,6 +65,33 @@ def test_saving_twice_gives_the_same_bytes(folder, model):
     assert checkpoints.save(model, "tiny", {}).read_bytes() == first
 
 
+def test_measure_sees_the_model_as_it_will_be_loaded(folder, model):
+    seen = []
+
+    def measure(loaded):
+        seen.extend(weight.numpy() for weight in loaded.weights)
+        assert json.loads((folder / "manifest.json").read_text()) == {"files": []}
+        return {"accuracy": 0.5}
+
+    checkpoints.save(model, "tiny", {"seed": 3}, measure)
+    assert checkpoints.card("tiny")["test"] == {"accuracy": 0.5}
+    for a, b in zip(seen, checkpoints.load("tiny").weights, strict=True):
+        np.testing.assert_array_equal(a, b.numpy())
+
+
+def test_a_failed_measurement_leaves_what_was_there(folder, model):
+    first = checkpoints.save(model, "tiny", {"seed": 3}).read_bytes()
+    model.get_layer("norm").beta.assign(np.ones(400))
+
+    def measure(loaded):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(model, "tiny", {"seed": 4}, measure)
+    assert (folder / "checkpoints" / "tiny.keras").read_bytes() == first
+    assert checkpoints.card("tiny")["seed"] == 3
+
+
 def test_card_keeps_what_was_said_and_adds_size(folder, model):
     path = checkpoints.save(model, "tiny", {"seed": 3, "data": "none"})
     card = checkpoints.card("tiny")
@@ -106,13 +133,19 @@ def test_weights_that_float16_cannot_hold_are_refused_and_nothing_is_written(fol
     assert json.loads((folder / "manifest.json").read_text()) == {"files": []}
 
 
-def test_every_shipped_checkpoint_loads_and_is_small_enough():
+def test_every_shipped_checkpoint_loads_and_survives_saving(tmp_path, monkeypatch):
     names = [
         name.removeprefix("checkpoints/").removesuffix(".keras")
         for name in bundle.entries()
         if name.startswith("checkpoints/") and name.endswith(".keras")
     ]
-    for name in names:
-        loaded, card = checkpoints.load(name), checkpoints.card(name)
+    assert names, "no checkpoint ships with the course"
+    shipped = {name: (checkpoints.load(name), checkpoints.card(name)) for name in names}
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    (tmp_path / "manifest.json").write_text('{"files": []}')
+    for name, (loaded, card) in shipped.items():
         assert loaded.count_params() == card["parameters"]
         assert card["bytes"] < 8_000_000
+        inputs = np.random.default_rng(0).random((4, *loaded.input_shape[1:]), dtype="float32")
+        checkpoints.save(loaded, name, {})  # rounding twice changes nothing more
+        np.testing.assert_array_equal(checkpoints.load(name)(inputs), loaded(inputs))

@@ -193,7 +193,7 @@ def test_occlusion_of_an_even_picture_changes_nothing(net):
     np.testing.assert_allclose(falls, 0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("patch", "steps"), [(2, 3), (9, 3)])
+@pytest.mark.parametrize(("patch", "steps"), [(2, 3), (9, 3), (4, 1)])
 def test_squares_that_leave_gaps_are_refused(net, patch, steps):
     with pytest.raises(ValueError, match=rf"must cover a 8 x 8 picture; received patch={patch}"):
         explain.occlusion(net, patch=patch, steps=steps)

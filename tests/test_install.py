@@ -21,6 +21,7 @@ def root(tmp_path, monkeypatch):
     (folder / "requirements.lock").write_text("a==1")
     (folder / "pyproject.toml").write_text("[project]")
     (folder / "tools" / "overrides.json").write_text("{}")
+    (folder / "tools" / "server_config.json").write_text("{}")
     monkeypatch.setattr(install, "ROOT", folder)
     monkeypatch.setattr(install, "VENV", folder / ".venv")
     monkeypatch.setattr(install, "STAMP", folder / ".venv" / "course-stamp.json")
@@ -63,7 +64,9 @@ def test_a_second_set_up_does_nothing(root, calls):
     assert calls == []
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "tools/overrides.json"])
+@pytest.mark.parametrize(
+    "name", ["pyproject.toml", "tools/overrides.json", "tools/server_config.json"]
+)
 def test_changed_settings_install_only_the_course_again(root, calls, name):
     install.main([])
     calls.clear()
@@ -213,6 +216,8 @@ def test_jupyterlab_gets_the_settings(root, calls):
     install.main([])
     settings = root / ".venv/share/jupyter/lab/settings/overrides.json"
     assert settings.read_text() == "{}"
+    server = root / ".venv/etc/jupyter/jupyter_server_config.d/course.json"
+    assert server.read_text() == "{}"
 
 
 def test_settings_switch_off_what_disturbs_a_lecture():
@@ -223,6 +228,11 @@ def test_settings_switch_off_what_disturbs_a_lecture():
     notification = settings["@jupyterlab/apputils-extension:notification"]
     assert notification["fetchNews"] == "false"
     assert notification["checkForUpdates"] is False
+
+
+def test_the_server_takes_a_photograph_from_a_phone():
+    config = json.loads(Path(install.__file__).with_name("server_config.json").read_text("utf-8"))
+    assert config["ServerApp"]["tornado_settings"]["websocket_max_message_size"] > 100e6
 
 
 def test_settings_command_serves_conda_and_binder(root, tmp_path, monkeypatch):

@@ -220,11 +220,23 @@ def test_cache_dir_says_what_to_do_when_nothing_is_writable(monkeypatch, tmp_pat
         runtime.cache_dir()
 
 
+def test_the_parameters_cell_can_choose_the_profile(monkeypatch):
+    monkeypatch.setitem(runtime._state, "profile", "lesson")
+    runtime.use_profile("full")
+    assert runtime.profile() == "full"
+    assert runtime.choose(lesson=1, full=2) == 2
+    with pytest.raises(ValueError, match="profile must be"):
+        runtime.use_profile("fast")
+    assert runtime.profile() == "full"
+
+
 # --- show_source -----------------------------------------------------------------------------
 
 
 def shown(obj, monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    import IPython  # loaded, as by other modules of the package, but no shell runs
+
+    monkeypatch.setattr(IPython, "get_ipython", lambda: None)
     runtime.show_source(obj)
     return capsys.readouterr().out
 
@@ -301,6 +313,7 @@ def test_show_source_displays_highlighted_markdown_with_a_plain_fallback(monkeyp
     import IPython.display
 
     calls = []
+    monkeypatch.setattr(IPython, "get_ipython", object)
     monkeypatch.setattr(IPython.display, "display", lambda data, raw: calls.append(data))
     runtime.show_source(Shape.area)
     (bundle,) = calls

@@ -327,6 +327,20 @@ def test_slow_work_can_be_cancelled_and_started_again():
     assert button(shell, "progress").value == 0
 
 
+def test_slow_work_that_fails_at_its_first_line_says_so():
+    def checked(state):  # no generator, but returns one
+        if state["level"] == 8:
+            raise RuntimeError("out of luck")
+        return iter([(1.0, np.full((2, 2), 11, np.uint8))])
+
+    shell = slow(checked)
+    shell.controls["level"].value = 8
+    shell.start()
+    assert shell.wait(10)
+    assert "RuntimeError: out of luck" in message(shell)
+    assert button(shell, "cancel").disabled
+
+
 def test_slow_work_that_fails_says_so_and_keeps_the_last_picture():
     def failing(state):
         yield 0.1, np.full((2, 2), 11, np.uint8)

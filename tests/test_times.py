@@ -28,8 +28,9 @@ def test_no_picture_and_no_cell():
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        (a_run(*[(46.0, False)] * 4), "01_x took 184 s, allowed are 180 s"),
-        (a_run((61.0, False)), "01_x: cell [1] took 61 s, allowed are 60 s"),
+        (a_run((1.0, True), *[(45.9, False)] * 4), "01_x took 185 s, allowed are 180 s"),
+        (a_run((1.0, True), (61.0, False)), "01_x: cell [2] took 61 s, allowed are 60 s"),
+        (a_run((1.0, False)), "01_x showed no picture"),
         (a_run((31.0, True)), "01_x showed its first picture after 31 s, allowed are 30 s"),
     ],
 )

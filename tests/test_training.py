@@ -49,15 +49,26 @@ def state(model):
 
 
 class StopAt(keras.callbacks.Callback):
-    def __init__(self, epoch, step=0):
+    """Interrupt at a step, or where a training or a validation begins."""
+
+    def __init__(self, epoch, step=0, where="step"):
         super().__init__()
         self.at = epoch, step
+        self.where = where
+
+    def on_train_begin(self, logs=None):
+        if self.where == "train":
+            raise KeyboardInterrupt
+
+    def on_test_begin(self, logs=None):
+        if self.where == "test":
+            raise KeyboardInterrupt
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_begin(self, batch, logs=None):
-        if (self.epoch, batch) == self.at:
+        if self.where == "step" and (self.epoch, batch) == self.at:
             raise KeyboardInterrupt
 
 
@@ -92,6 +103,27 @@ def test_interrupt_keeps_the_steps_done_and_says_so(capsys):
     )
 
 
+@pytest.mark.parametrize(
+    "stop",
+    [StopAt(0, 2), StopAt(0, 0), StopAt(0, where="train"), StopAt(0, where="test")],
+    ids=["third step", "first step", "before", "validation"],
+)
+def test_interrupt_in_the_first_epoch_still_gives_a_history(cache, stop):
+    history = training.fit(
+        make_model(),
+        make_batches(),
+        epochs=4,
+        live=False,
+        validation_data=make_batches(),
+        callbacks=[stop],
+        resume="early",
+    )
+    assert {name: len(values) for name, values in history.items()} == {
+        "loss": 1, "accuracy": 1, "seconds": 1,
+    }  # fmt: skip
+    assert not (cache / "early").exists()  # a restart begins anew
+
+
 @pytest.mark.parametrize("make_optimizer", [
     lambda: keras.optimizers.Adam(0.01),
     lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
@@ -117,6 +149,37 @@ def test_resume_is_exact(make_optimizer, cache):
     assert history["loss"] == expected["loss"]
     for a, b in zip(state(whole), state(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_interrupt_does_not_keep_the_old_validation_data():
+    model = make_model()
+    first = data.batches(IMAGES, LABELS, batch_size=8)
+    other = data.batches(IMAGES, (LABELS + 1) % 3, batch_size=8)
+    training.fit(
+        model, make_batches(), epochs=3, live=False, validation_data=first, callbacks=[StopAt(1)]
+    )
+    history = training.fit(model, make_batches(), epochs=1, live=False, validation_data=other)
+    assert history["val_loss"][0] == pytest.approx(model.evaluate(other, verbose=0)[0], rel=1e-5)
+
+
+def test_a_spent_budget_is_not_overspent_after_a_resume():
+    def run():
+        model = make_model()
+        budget = training.Budget(steps=7)
+        history = training.fit(
+            model, make_batches(), epochs=9, callbacks=[budget], live=False, resume="spent"
+        )
+        return int(model.optimizer.iterations), history
+
+    assert run() == run()
+    assert run()[0] == 7
+
+
+def test_seconds_of_earlier_epochs_count_after_a_resume():
+    budget = training.Budget(seconds=10)
+    budget.set_model(make_model())
+    budget.resume({"seconds": [3.0, 4.0]})
+    assert budget.progress() == pytest.approx(0.7)
 
 
 def test_a_finished_training_is_loaded_not_repeated(cache):

@@ -103,7 +103,7 @@ def wanted_stamp() -> dict[str, str]:
     return {
         "folder": str(ROOT),
         "lock": digest("requirements.lock"),
-        "project": digest("pyproject.toml", "tools/overrides.json"),
+        "project": digest("pyproject.toml", "tools/overrides.json", "tools/server_config.json"),
         "python": ".".join(map(str, sys.version_info[:2])),
     }
 
@@ -247,9 +247,14 @@ def install(*arguments: str) -> None:
 
 def install_settings(prefix: Path) -> None:
     """Give every JupyterLab that starts from the environment `prefix` the course's settings."""
-    folder = prefix / "share" / "jupyter" / "lab" / "settings"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(ROOT / "tools" / "overrides.json", folder / "overrides.json")
+    for source, target in {
+        "overrides.json": "share/jupyter/lab/settings/overrides.json",
+        # larger messages, so that a photograph from a phone can be dropped into a widget
+        "server_config.json": "etc/jupyter/jupyter_server_config.d/course.json",
+    }.items():
+        path = prefix / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / "tools" / source, path)
 
 
 def install_course() -> None:

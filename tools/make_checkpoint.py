@@ -8,6 +8,7 @@ executed notebook lies in `build/`; the checkpoint is where the notebook saves i
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -43,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; `make checkpoint NAME={name}` goes on from here", file=sys.stderr)
         return 130
+    from course_utils import runtime
+
+    for folder in (runtime.cache_dir() / "training").glob(f"{name}*"):
+        shutil.rmtree(folder)  # it is finished: the next call trains from scratch
     print(f"trained; the executed notebook is {output}")
     return 0
 

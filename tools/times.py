@@ -45,7 +45,9 @@ class NotebookTime:
             for seconds, label in self.cells
             if seconds > CELL_SECONDS
         ]
-        if self.first_picture is not None and self.first_picture > FIRST_PICTURE_SECONDS:
+        if self.cells and self.first_picture is None:
+            found.append(f"{self.name} showed no picture")
+        elif self.first_picture is not None and self.first_picture > FIRST_PICTURE_SECONDS:
             found.append(
                 f"{self.name} showed its first picture after {self.first_picture:.0f} s, "
                 f"allowed are {FIRST_PICTURE_SECONDS} s"
