@@ -225,6 +225,11 @@ def batches(
 
     dataset = tf.data.Dataset.range(1).flat_map(start_epoch)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4)
+    # Nothing is left to tune, and a pass that is given up midway (an interrupt, a spent budget)
+    # was seen to wait for the tuning thread, without end, when its iterator was collected.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = dataset.with_options(options)
     dataset.set_epoch = next_epoch.assign
     return dataset
 

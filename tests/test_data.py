@@ -705,3 +705,8 @@ def test_augmented_batches_come_fast_enough_to_keep_training_busy():
         seconds.append(time.process_time() - begin)
     # 20,000 pictures a second on two cores; counted in CPU time, which other programs do not change
     assert min(seconds) < 2 * len(images) / 20_000
+
+
+def test_no_tuning_thread_outlives_a_pass_that_was_given_up():
+    images = np.zeros((8, 4, 4, 1), "float32")
+    assert data.batches(images, batch_size=2).options().autotune.enabled is False
