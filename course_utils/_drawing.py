@@ -15,7 +15,7 @@ PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#F0E442",
 )  # fmt: skip
 INK, FAINT = "#222222", "#6b6b6b"
-DPI = 100
+DPI = 90
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#999999",
@@ -51,7 +51,9 @@ class LessonFigure(Figure):
             if self.get_layout_engine():  # lay out once: a second time would move things a little
                 self.draw_without_rendering()
                 self.set_layout_engine("none")
-            self.savefig(buffer, format="png", metadata={"Software": None})
+            self.savefig(
+                buffer, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True}
+            )
         image = base64.b64encode(buffer.getvalue()).decode("ascii")
         data = {"image/png": image, "text/plain": f"Figure: {self.alt}"}
         return data, {"image/png": {"alt": self.alt}}

@@ -1,6 +1,10 @@
+import base64
+import io
+
 import nbformat
 import pytest
 from nbformat import v4
+from PIL import Image
 
 from tools import scrub
 
@@ -123,3 +127,21 @@ def test_refused_notebook_is_left_alone_and_named(tmp_path, capsys):
     assert scrub.main([str(path)]) == 1
     assert path.read_bytes() == before
     assert "02_y.ipynb, cell [1] writes to stderr" in capsys.readouterr().err
+
+
+def encoded(pixels):
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
+
+
+def test_pictures_get_a_palette_only_where_it_does_not_show():
+    rows, columns = np.mgrid[:200, :200]
+    plain = np.stack([rows, rows, rows], axis=-1).astype(np.uint8)  # 200 colours
+    rich = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    small = scrub.with_palette(encoded(plain))
+    assert len(small) < 0.9 * len(encoded(plain))
+    again = np.asarray(Image.open(io.BytesIO(base64.b64decode(small))).convert("RGB"))
+    assert np.abs(again.astype(int) - plain).mean() < 1.5
+    assert scrub.with_palette(small) == small
+    assert scrub.with_palette(encoded(rich)) == encoded(rich)
