@@ -2,6 +2,7 @@ import base64
 import io
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat import v4
 from PIL import Image
@@ -136,7 +137,7 @@ def encoded(pixels):
 
 
 def test_pictures_get_a_palette_only_where_it_does_not_show():
-    rows, columns = np.mgrid[:200, :200]
+    rows = np.mgrid[:200, :200][0]
     plain = np.stack([rows, rows, rows], axis=-1).astype(np.uint8)  # 200 colours
     rich = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     small = scrub.with_palette(encoded(plain))

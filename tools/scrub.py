@@ -3,8 +3,9 @@
     python tools/scrub.py [--check] [NOTEBOOK ...]
 
 Execution counts run from 1, cell ids follow the order, and nothing is kept that changes from run
-to run or that a reader without a kernel cannot use: timestamps, widget state, widget views. Pictures
-that 256 colours show as well get a palette, which makes them much smaller. A notebook with an error or with text on stderr is refused. With `--check` nothing is written.
+to run or that a reader without a kernel cannot use: timestamps, widget state, widget views.
+Pictures that 256 colours show as well get a palette, which makes them much smaller. A notebook
+with an error or with text on stderr is refused. With `--check` nothing is written.
 """
 
 import argparse
