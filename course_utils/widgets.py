@@ -165,7 +165,7 @@ def cnn_explorer(
         ValueError: if shapes do not fit together, or the model returns probabilities.
     """
     view = CnnView(model, images, labels, class_names, preprocess, layer_names)
-    layer = view.layers[len(view.layers) // 2]
+    layer = view.layers[-1]  # where Grad-CAM agrees best with occlusion
     controls = {
         "picture": ipywidgets.IntSlider(0, 0, len(view.pictures) - 1, description="Picture"),
         "layer": _choice("Layer", view.layers, layer),
