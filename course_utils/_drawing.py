@@ -15,7 +15,7 @@ PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#F0E442",
 )  # fmt: skip
 INK, FAINT = "#222222", "#6b6b6b"
-DPI = 90
+DPI = 100
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#999999",

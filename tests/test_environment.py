@@ -138,7 +138,7 @@ def checkout(tmp_path_factory):
     for name in ("pyproject.toml", "environment.yml", "README.md", "LICENSE", "postBuild"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "tools").mkdir()
-    for name in ("install.py", "overrides.json"):
+    for name in ("install.py", "overrides.json", "server_config.json"):
         shutil.copy(ROOT / "tools" / name, folder / "tools" / name)
     return folder
 
