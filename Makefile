@@ -49,7 +49,7 @@ checkpoint: ready  ## Train a shipped model from scratch, for example NAME=cnn (
 	@$(VENV_PYTHON) tools/make_checkpoint.py $(NAME)
 
 lock:  ## Renew requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --universal --fork-strategy fewest --generate-hashes --extra test --extra build pyproject.toml -o requirements.lock $(ARGS)
+	uv pip compile --universal --fork-strategy fewest --generate-hashes --extra test pyproject.toml -o requirements.lock $(ARGS)
 
 clean:  ## Delete .venv and what runs have left (downloads and checkpoints in .cache stay)
 	rm -rf .venv build .pytest_cache .ruff_cache *.egg-info

@@ -58,6 +58,20 @@ def draw_metric(ax, runs, metric, x, mark_best):
         )  # fmt: skip
 
 
+def draw_traces(ax, runs, xlabel, ylabel, log):
+    """Draw one labelled line for each run."""
+    labels = []
+    for colour_, (name, (xs, ys)) in zip(PALETTE * 9, runs.items(), strict=False):
+        ax.plot(xs, ys, color=colour_, linewidth=2.4, marker="o" if len(xs) == 1 else None)
+        labels.append((xs[-1], ys[-1], name, colour_))
+    if log:
+        ax.set_yscale("log")
+    ax.margins(x=0.02, y=0.08)
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    _label_ends(ax, labels)
+
+
 def shade_overfitting(ax, history, x):
     """Shade what follows the smallest validation loss, if anything does."""
     xs, losses = _series(history, "val_loss", x, "the first run")
@@ -106,7 +120,9 @@ def _label_ends(ax, labels):
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)
     height = ax.get_position().height * ax.get_figure().get_figheight() * 72  # points
-    wanted = np.array([(y - low) / (high - low) * height for _, y, _, _ in labels])
+    scale = ax.yaxis.get_transform().transform  # the identity, or a logarithm
+    bottom, top, *ys = scale(np.array([low, high, *(y for _, y, _, _ in labels)]))
+    wanted = (np.array(ys) - bottom) / (top - bottom) * height
     needed = np.array([fontsize * 1.3 * (text.count("\n") + 1) for _, _, text, _ in labels])
     order = np.argsort(wanted, kind="stable")
     placed = wanted.copy()

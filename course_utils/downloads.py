@@ -20,6 +20,7 @@ from course_utils.bundle import DataError
 
 CHUNK = 1 << 18
 ATTEMPTS = 4
+LABELS = {"sha256": "SHA-256", "md5": "MD5"}
 
 
 class DownloadError(DataError):
@@ -68,7 +69,8 @@ def fetch(
     url: str,
     path: Path,
     *,
-    sha256: str,
+    sha256: str | None = None,
+    md5: str | None = None,
     size: int,
     remedy: str,
     timeout: float = 20.0,
@@ -81,6 +83,7 @@ def fetch(
         url: where the file is.
         path: where it shall be.
         sha256: checksum of the whole file, 64 hexadecimal digits.
+        md5: instead of it, 32 digits, for files whose publisher gives no other.
         size: its length in bytes.
         remedy: what to do without a network: the end of the sentence of an error.
         timeout: seconds without any data after which a connection is given up.
@@ -91,9 +94,13 @@ def fetch(
         `path`.
 
     Raises:
+        ValueError: if not exactly one checksum is given.
         DownloadError: if it cannot be had; `path` then does not exist, and the part that came is
             kept for the next try unless it is wrong.
     """
+    if (sha256 is None) == (md5 is None):
+        raise ValueError("fetch needs exactly one checksum, sha256 or md5.")
+    kind, expected = ("sha256", sha256) if md5 is None else ("md5", md5)
     path = Path(path)
     if path.exists():
         return path
@@ -113,18 +120,19 @@ def fetch(
                 )
             resumed = part.exists()
             _transfer(url, part, size, timeout, remedy, quiet)
-            if (found := _sha256(part)) != sha256 and resumed:
+            if (found := _digest(part, kind)) != expected and resumed:
                 # What lay there from an earlier time may have been wrong: once more, from nothing.
                 _discard(part)
                 _transfer(url, part, size, timeout, remedy, quiet)
-                found = _sha256(part)
-            if found != sha256:
+                found = _digest(part, kind)
+            if found != expected:
                 length = part.stat().st_size
                 _discard(part)
                 raise DownloadError(
-                    f"{url} did not give the right file: expected {size} bytes with SHA-256 "
-                    f"{sha256}, found {length} bytes with SHA-256 {found}; a log-in page of the "
-                    f"network may be in the way, so check it and run again, or {remedy}."
+                    f"{url} did not give the right file: expected {size} bytes with "
+                    f"{LABELS[kind]} {expected}, found {length} bytes with {LABELS[kind]} {found}; "
+                    "a log-in page of the network may be in the way, so check it and run again, "
+                    f"or {remedy}."
                 )
             os.replace(part, path)
             _discard(part)
@@ -314,9 +322,9 @@ def _discard(part):
     _tag_file(part).unlink(missing_ok=True)
 
 
-def _sha256(path):
+def _digest(path, kind):
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def _in_short(error):

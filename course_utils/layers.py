@@ -81,3 +81,89 @@ class PatchWhitening(layers.Layer):
     def get_config(self):
         """Return what is needed to build the layer again."""
         return super().get_config() | {"kernel_size": self.kernel_size, "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class ReflectionPadding2D(layers.Layer):
+    """Continue a picture beyond its edges by its own mirror image, without repeating the edge.
+
+    Padding with zeros, the default of a convolution, draws a dark frame that a network which makes
+    pictures shows in its result.
+
+    Args:
+        padding: rows and columns to add on each side; less than height and width.
+
+    Input `(batch, height, width, channels)`; output `(batch, height + 2p, width + 2p, channels)`.
+    """
+
+    def __init__(self, padding=1, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(padding, bool) or not isinstance(padding, int) or padding < 1:
+            raise ValueError(f"padding must be a positive whole number; received {padding!r}.")
+        self.padding = padding
+
+    def call(self, inputs):
+        """Mirror at the four edges."""
+        p = self.padding
+        return ops.pad(inputs, ((0, 0), (p, p), (p, p), (0, 0)), mode="reflect")
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the output."""
+        batch, height, width, channels = input_shape
+        grown = [side and side + 2 * self.padding for side in (height, width)]
+        return (batch, *grown, channels)
+
+    def get_config(self):
+        """Return what is needed to make this layer again."""
+        return super().get_config() | {"padding": self.padding}
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class ConditionalInstanceNormalization(layers.Layer):
+    """Normalise each channel of each picture, then scale and shift it as the chosen styles say.
+
+    y = γ(w) (x - μ) / √(σ² + ε) + β(w), where μ and σ² are the mean and variance of one channel of
+    one picture, and γ(w) = γ₀ + w Γ, β(w) = β₀ + w B: a row of Γ and B for each style, on top of
+    the γ₀, β₀ of no style. All that a network knows of a style can stand in these few numbers, so
+    styles can be blended and weakened by weights that are neither zero nor one.
+
+    Args:
+        epsilon: added to the variance.
+
+    Inputs: features `(batch, height, width, channels)` and style weights `(batch, styles)`; output
+    has the shape and dtype of the features.
+
+    Source: Dumoulin et al. 2017, arXiv:1610.07629, Eq. 5; the γ₀, β₀ of no style are ours.
+    """
+
+    def __init__(self, epsilon=1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        """Make the weights for features and style weights of these shapes."""
+        features, weights = input_shape
+        channels, styles = features[-1], weights[-1]
+        self.gamma_0 = self.add_weight(name="gamma_0", shape=(channels,), initializer="ones")
+        self.beta_0 = self.add_weight(name="beta_0", shape=(channels,), initializer="zeros")
+        self.gamma = self.add_weight(name="gamma", shape=(styles, channels), initializer="zeros")
+        self.beta = self.add_weight(name="beta", shape=(styles, channels), initializer="zeros")
+
+    def call(self, inputs):
+        """Normalise, scale and shift."""
+        features, weights = inputs
+        mean, variance = ops.moments(ops.cast(features, "float32"), axes=(1, 2), keepdims=True)
+        gamma = ops.cast(self.gamma_0 + ops.matmul(weights, self.gamma), "float32")
+        beta = ops.cast(self.beta_0 + ops.matmul(weights, self.beta), "float32")
+        scale = gamma[:, None, None, :] * ops.rsqrt(variance + self.epsilon)
+        shift = beta[:, None, None, :] - scale * mean
+        # one multiplication and one addition a pixel, in the dtype of the features
+        return features * ops.cast(scale, features.dtype) + ops.cast(shift, features.dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the features."""
+        return input_shape[0]
+
+    def get_config(self):
+        """Return what is needed to make this layer again."""
+        return super().get_config() | {"epsilon": self.epsilon}

@@ -297,6 +297,40 @@ def curves(
 
 
 @draw.styled
+def traces(
+    runs: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log: bool = False,
+    title: str | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """Draw one line for each run, labelled at its end: how something falls over time, say.
+
+    Args:
+        runs: `{label: (xs, ys)}`.
+        xlabel: what the xs are, with their unit.
+        ylabel: what the ys are.
+        log: whether the vertical axis is logarithmic; the values must then be positive.
+        title: what to see.
+        alt: alternative text.
+
+    Raises:
+        ValueError: if there is no run, or xs and ys differ in length.
+    """
+    if not runs or any(len(xs) != len(ys) or not len(xs) for xs, ys in runs.values()):
+        lengths = {name: (len(xs), len(ys)) for name, (xs, ys) in runs.items()}
+        raise ValueError(
+            f"traces needs runs with as many xs as ys, and at least one; received {lengths}."
+        )
+    alt = alt or draw.describe(f"{ylabel} against {xlabel} of {', '.join(runs)}", title)
+    fig = draw.new_figure(7.4, 4.2, alt, title)
+    charts.draw_traces(fig.subplots(), runs, xlabel, ylabel, log)
+    return fig
+
+
+@draw.styled
 def confusion_matrix(
     matrix, class_names: Sequence[str], *, title: str | None = None, alt: str | None = None
 ) -> Figure:

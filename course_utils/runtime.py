@@ -8,12 +8,14 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 
 PROFILES = ("lesson", "full")
+WORTH_IT = 1.5  # how much faster bfloat16 must be to be used
 
 # Widget callbacks run in a second thread, even during training: whoever uses a model holds this.
 model_lock = threading.RLock()
@@ -83,6 +85,22 @@ def use_profile(name: str) -> None:
 def choose(*, lesson, full):
     """Return the value that belongs to the current profile."""
     return {"lesson": lesson, "full": full}[profile()]
+
+
+@functools.cache
+def fast_dtype() -> str:
+    """Return "bfloat16" where this processor multiplies it much faster than float32, or "float32".
+
+    Decided by timing a convolution, once a session: which instructions a processor has is named
+    differently on each, and does not say how fast they are. Results in bfloat16 differ from those
+    in float32 in the third digit. On a GPU the answer is "float32".
+    """
+    import tensorflow as tf
+
+    if tf.config.list_logical_devices("GPU"):
+        return "float32"
+    seconds = {name: _time_convolution(name) for name in ("float32", "bfloat16")}
+    return "bfloat16" if seconds["float32"] > WORTH_IT * seconds["bfloat16"] else "float32"
 
 
 def data_dir() -> Path:
@@ -158,6 +176,22 @@ def _checked_profile(name: str | None) -> str:
     if name not in PROFILES:
         raise ValueError(f'{origin} must be "lesson" or "full"; received {name!r}.')
     return name
+
+
+def _time_convolution(dtype: str) -> float:
+    """Return the seconds that a convolution as in VGG takes in this type, at best."""
+    import tensorflow as tf
+
+    features = tf.ones((1, 64, 64, 128), dtype)
+    kernel = tf.ones((3, 3, 128, 128), dtype)
+    convolve = tf.function(lambda x: tf.nn.conv2d(x, kernel, 1, "SAME"))
+    convolve(features)  # compiles
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        convolve(features).numpy()
+        times.append(time.perf_counter() - begin)
+    return min(times)
 
 
 def _count_threads() -> int:

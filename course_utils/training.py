@@ -8,14 +8,14 @@ import io
 import json
 import os
 import time
-from html import escape
 
 import keras
 import numpy as np
 from IPython import get_ipython
-from IPython.display import HTML, Image, display
+from IPython.display import Image, display
 
 from course_utils import plots, runtime
+from course_utils.progress import bar, numbers
 
 REFRESH_SECONDS = 0.25  # how often the progress bar is drawn anew
 
@@ -200,15 +200,17 @@ class LiveProgress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Redraw the bar, a few times a second at most."""
         if time.perf_counter() - self._drawn > REFRESH_SECONDS:
-            self._draw(batch + 1, _numbers(logs))
+            self._draw(batch + 1, numbers(logs))
 
     def on_epoch_end(self, epoch, logs=None):
         """Redraw the bar and the curves."""
-        self._draw(self.steps, _numbers(logs), line=True)
+        self._draw(self.steps, numbers(logs), line=True)
         if get_ipython() is None:
             return
         picture = io.BytesIO()
-        figure = plots.curves({self.label: self.history}, metrics=["loss", "accuracy"])
+        others = [key for key in self.history if not key.startswith("val_")]
+        metrics = ["loss", *(key for key in others if key not in ("loss", "seconds"))][:2]
+        figure = plots.curves({self.label: self.history}, metrics=metrics)
         figure.savefig(picture, format="png")
         picture = Image(data=picture.getvalue())
         if self._curves is None:
@@ -236,18 +238,11 @@ class LiveProgress(keras.callbacks.Callback):
             if line:
                 print(text, flush=True)
             return
-        bar = HTML(
-            f'<progress max="1" value="{progress:.3f}" style="width:16em" '
-            f'aria-label="{escape(self.label)}"></progress> {escape(text)}'
-        )
+        shown = bar(self.label, progress, text)
         if self._bar is None:
-            self._bar = display(bar, display_id=True)
+            self._bar = display(shown, display_id=True)
         else:
-            self._bar.update(bar)
-
-
-def _numbers(logs):
-    return " · ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
+            self._bar.update(shown)
 
 
 class Budget(keras.callbacks.Callback):

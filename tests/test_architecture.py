@@ -26,7 +26,12 @@ MAY_IMPORT = {
     "_drawing": (),
     "_charts": ("_drawing",),
     "plots": ("_drawing", "_charts"),
-    "training": ("plots", "runtime"),
+    "progress": ("plots", "render"),
+    "training": ("plots", "runtime", "progress"),
+    # style transfer
+    "crops": (),
+    "backbones": ("runtime", "bundle", "downloads", "pictures"),
+    "transfer": ("losses",),
     # widgets
     "explain": ("runtime",),
     "render": ("plots",),

@@ -225,6 +225,23 @@ def test_a_wrong_file_is_named_with_both_checksums_and_not_kept(server, tmp_path
     assert leftovers(path) == []
 
 
+def test_an_md5_will_do_where_there_is_no_other_checksum(server, tmp_path):
+    md5 = {"sha256": None, "md5": hashlib.md5(CONTENT).hexdigest()}
+    assert fetch(server, tmp_path / "right.bin", **md5).read_bytes() == CONTENT
+    server.content = OTHER
+    message = failure(server, tmp_path / "wrong.bin", **md5)
+    assert f"MD5 {md5['md5']}" in message
+    assert f"MD5 {hashlib.md5(OTHER).hexdigest()}" in message
+    assert leftovers(tmp_path / "wrong.bin") == ["right.bin"]
+
+
+@pytest.mark.parametrize("checksums", [{"sha256": None}, {"md5": "0" * 32}])
+def test_exactly_one_checksum_is_needed(server, tmp_path, checksums):
+    with pytest.raises(ValueError, match="exactly one checksum"):
+        fetch(server, tmp_path / "file.bin", **checksums)
+    assert server.requests == []
+
+
 def test_a_log_in_page_is_not_taken_for_the_file(server, tmp_path):
     server.content = b"<html>please log in</html>"
     assert "stopped after 26 of 1500000 bytes" in failure(server, tmp_path / "file.bin")

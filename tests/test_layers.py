@@ -1,9 +1,10 @@
-"""PatchWhitening against its definition: patches in, uncorrelated unit-variance features out."""
+"""Our layers against their definitions, written out in NumPy."""
 
 import keras
 import numpy as np
 import pytest
 
+from course_utils import layers
 from course_utils.layers import PatchWhitening
 
 
@@ -83,3 +84,77 @@ def test_errors_name_the_rule(images):
     layer = adapted(images)
     with pytest.raises(ValueError, match=r"\(n, height, width, 3\); received \(40, 12, 12, 2\)"):
         layer.adapt(images[..., :2])
+
+
+# --- reflection padding and conditional instance normalisation
+
+
+def test_reflection_padding_is_that_of_numpy():
+    x = np.random.default_rng(0).normal(size=(2, 5, 6, 3)).astype("float32")
+    layer = layers.ReflectionPadding2D(3)
+    expected = np.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(layer(x), expected)
+    assert layer.compute_output_shape(x.shape) == expected.shape
+    assert layer.compute_output_shape((None, None, 6, 3)) == (None, None, 12, 3)
+
+
+@pytest.mark.parametrize("padding", [0, -1, 1.5, True])
+def test_reflection_padding_must_be_positive(padding):
+    with pytest.raises(ValueError, match=f"positive whole number; received {padding}"):
+        layers.ReflectionPadding2D(padding)
+
+
+def conditional_norm(x, w, seed=1):
+    rng = np.random.default_rng(seed)
+    layer = layers.ConditionalInstanceNormalization()
+    layer([x, w])
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    return layer
+
+
+def test_conditional_instance_normalisation_picture_by_picture():
+    rng = np.random.default_rng(0)
+    x = rng.normal(2, 3, size=(3, 5, 4, 2)).astype("float32")
+    w = rng.random((3, 6)).astype("float32")
+    layer = conditional_norm(x, w)
+    found = layer([x, w])
+    for picture, weights, result in zip(x, w, found, strict=True):
+        for c in range(2):
+            values = picture[..., c]
+            gamma = layer.gamma_0.numpy()[c] + sum(weights * layer.gamma.numpy()[:, c])
+            beta = layer.beta_0.numpy()[c] + sum(weights * layer.beta.numpy()[:, c])
+            expected = gamma * (values - values.mean()) / np.sqrt(values.var() + 1e-5) + beta
+            np.testing.assert_allclose(result[..., c], expected, atol=1e-4)
+
+
+def test_without_a_style_it_is_plain_instance_normalisation_at_first():
+    x = np.random.default_rng(0).normal(2, 3, size=(2, 9, 8, 3)).astype("float32")
+    y = layers.ConditionalInstanceNormalization()([x, np.eye(4, dtype="float32")[:2]]).numpy()
+    np.testing.assert_allclose(y.mean(axis=(1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(y.std(axis=(1, 2)), 1, atol=1e-3)
+
+
+def test_conditional_instance_normalisation_in_mixed_precision():
+    x = np.random.default_rng(0).normal(100, 3, size=(1, 16, 16, 3)).astype("float32")
+    w = np.ones((1, 2), "float32")
+    layer = layers.ConditionalInstanceNormalization(dtype="mixed_bfloat16")
+    y = layer([keras.ops.cast(x, "bfloat16"), w])
+    assert y.dtype == "bfloat16" and layer.gamma.dtype == "float32"
+
+
+def test_style_layers_survive_saving(tmp_path):
+    image, w = keras.Input((None, None, 3)), keras.Input((4,))
+    y = layers.ReflectionPadding2D(2)(image)
+    y = layers.ConditionalInstanceNormalization(epsilon=1e-3)([y, w])
+    model = keras.Model([image, w], y)
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.layers[-1].epsilon == 1e-3 and loaded.layers[1].padding == 2
+    for size in (7, 9):
+        x = rng.random((2, size, 8, 3)).astype("float32")
+        inputs = [x, np.eye(4, dtype="float32")[:2]]
+        np.testing.assert_array_equal(loaded(inputs), model(inputs))

@@ -363,12 +363,42 @@ def test_probability_bars_say_what_does_not_fit():
 
 # --- how figures behave ----------------------------------------------------------------------
 
+
+def test_traces_hold_the_numbers_and_label_the_ends():
+    runs = {"a": ([0, 1, 2], [100, 10, 1]), "b": ([0, 2], [100, 2])}
+    fig = plots.traces(runs, xlabel="seconds", ylabel="loss", log=True, title="See")
+    (ax,) = fig.axes
+    assert ax.get_yscale() == "log" and ax.get_xlabel() == "seconds" and ax.get_ylabel() == "loss"
+    for line, (xs, ys) in zip(ax.lines, runs.values(), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), xs)
+        np.testing.assert_array_equal(line.get_ydata(), ys)
+    ends = {text.get_text(): text for text in ax.texts}
+    assert set(ends) == {"a", "b"} and ends["a"].xy == (2, 1) and ends["b"].xy == (2, 2)
+    height = ax.get_position().height * fig.get_figheight() * 72
+    low, high = np.log(ax.get_ylim())
+    places = {  # where the labels come to lie, in points above the lower edge
+        name: (np.log(text.xy[1]) - low) / (high - low) * height + text.xyann[1]
+        for name, text in ends.items()
+    }
+    assert places["b"] - places["a"] >= 14  # far apart on the axis: they stand where the lines end
+    assert abs(ends["b"].xyann[1]) < 8
+
+
+@pytest.mark.parametrize("runs", [{}, {"a": ([1], [1, 2])}, {"a": ([], [])}])
+def test_traces_refuse_runs_that_do_not_fit(runs):
+    with pytest.raises(ValueError, match="as many xs as ys"):
+        plots.traces(runs, xlabel="x", ylabel="y")
+
+
 EXAMPLES = {
     "image_grid": lambda: plots.image_grid(np.zeros((2, 8, 8)), suptitle="See"),
     "feature_grid": lambda: plots.feature_grid(np.zeros((4, 4, 2))),
     "filter_grid": lambda: plots.filter_grid(np.zeros((3, 3, 3, 2))),
     "heatmap_overlay": lambda: plots.heatmap_overlay(np.zeros((1, 8, 8)), np.zeros((1, 2, 2))),
     "curves": lambda: plots.curves({"a": HISTORY}, mark_best=True, mark_overfitting=True),
+    "traces": lambda: plots.traces(
+        {"a": ([0, 1], [9, 1]), "b": ([0], [3])}, xlabel="s", ylabel="loss", log=True
+    ),
     "confusion_matrix": lambda: plots.confusion_matrix(np.eye(3, dtype=int), NAMES),
     "reliability_diagram": lambda: plots.reliability_diagram([0.5], [True]),
     "probability_bars": lambda: plots.probability_bars([1, 0, 0], NAMES),

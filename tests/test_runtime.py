@@ -333,3 +333,17 @@ def test_model_lock_may_be_taken_twice_by_one_thread_but_not_by_two():
         other.start()
         other.join()
         assert got == [False]
+
+
+@pytest.mark.parametrize(("slow", "fast", "expected"), [(1, 0.5, "bfloat16"), (1, 0.7, "float32")])
+def test_the_fast_dtype_must_be_worth_it(monkeypatch, slow, fast, expected):
+    seconds = {"float32": slow, "bfloat16": fast}
+    monkeypatch.setattr(runtime, "_time_convolution", seconds.pop)
+    runtime.fast_dtype.cache_clear()
+    assert runtime.fast_dtype() == expected
+    assert runtime.fast_dtype() == expected and not seconds  # timed once a session
+    runtime.fast_dtype.cache_clear()
+
+
+def test_convolutions_are_timed_in_both_types():
+    assert all(0 < runtime._time_convolution(dtype) < 10 for dtype in ("float32", "bfloat16"))

@@ -1,0 +1,131 @@
+"""What a picture is judged by: distances between features, textures and neighbouring pixels.
+
+Every loss is computed for each picture of a batch by itself; its shape is `(batch,)`.
+"""
+
+from keras import ops
+
+
+def gram_matrix(features):
+    """Correlate the channels of a feature map: which features occur together, wherever that is.
+
+    G[c, d] = (1 / M) Σ_x F[x, c] F[x, d] over the M = height · width positions x. Positions are
+    summed over, so G forgets where a feature is. Gatys et al. leave out the factor 1 / M and
+    divide by it in the loss; here pictures of different sizes have comparable Gram matrices.
+
+    Args:
+        features: `(batch, height, width, channels)` float.
+
+    Returns:
+        `(batch, channels, channels)` float32, symmetric and positive semi-definite.
+
+    Raises:
+        ValueError: if `features` does not have four axes.
+
+    Source: Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks",
+    doi:10.1109/CVPR.2016.265, Eq. 3.
+    """
+    if len(features.shape) != 4:
+        raise ValueError(
+            "features must have the shape (batch, height, width, channels); received "
+            f"{tuple(features.shape)}."
+        )
+    features = ops.cast(features, "float32")
+    batch, height, width, channels = ops.shape(features)
+    flat = ops.reshape(features, (batch, height * width, channels))  # (batch, M, channels)
+    return ops.matmul(ops.transpose(flat, (0, 2, 1)), flat) / ops.cast(height * width, "float32")
+
+
+def content_loss(y_true, y_pred):
+    """Mean squared difference of two feature maps: is the same thing at the same place?
+
+    Gatys et al. take half the sum instead of the mean (Eq. 1); the mean, as in Johnson et al.
+    2016, arXiv:1603.08155, Eq. 2, does not grow with the size of the picture.
+
+    Args:
+        y_true: `(batch, height, width, channels)` features.
+        y_pred: the same of another picture; a batch of one is compared with each of the other.
+
+    Returns:
+        `(batch,)` float32.
+
+    Raises:
+        ValueError: if the shapes differ, apart from a batch of one.
+    """
+    return _mean_square_difference(y_true, y_pred)
+
+
+def style_loss(y_true, y_pred):
+    """Squared difference of two Gram matrices: is the texture the same?
+
+    E = 1 / (4 C²) Σ_cd (G[c, d] - A[c, d])² over C channels. With the 1 / M of `gram_matrix` this
+    is Gatys et al. 2016, Eq. 4, whose factor is 1 / (4 C² M²), for pictures of equal size.
+
+    Args:
+        y_true: `(batch, channels, channels)`, of `gram_matrix`.
+        y_pred: the same of another picture; a batch of one is compared with each of the other.
+
+    Returns:
+        `(batch,)` float32.
+
+    Raises:
+        ValueError: if the shapes differ apart from a batch of one, or are not those of Gram
+            matrices.
+    """
+    for gram in (y_true, y_pred):
+        if len(gram.shape) != 3 or gram.shape[1] != gram.shape[2]:
+            raise ValueError(
+                "style_loss compares Gram matrices of shape (batch, channels, channels); received "
+                f"{tuple(gram.shape)}. Call gram_matrix on features first."
+            )
+    return _mean_square_difference(y_true, y_pred) / 4
+
+
+def total_variation_loss(images, power=1):
+    """Mean difference of neighbouring pixels: how noisy is the picture?
+
+    TV = 1 / (H W C) Σ (|x[i, j+1] - x[i, j]|^p + |x[i+1, j] - x[i, j]|^p). With p = 1 it lets
+    edges stand and flattens noise, with p = 2 it softens both and is smooth at zero.
+
+    Args:
+        images: `(batch, height, width, channels)` float.
+        power: p, positive.
+
+    Returns:
+        `(batch,)` float32.
+
+    Raises:
+        ValueError: if `images` does not have four axes, or `power` is not positive.
+
+    Source: Mahendran and Vedaldi 2015, arXiv:1412.0035, §3.2, with finite differences apart.
+    """
+    if len(images.shape) != 4:
+        raise ValueError(
+            "images must have the shape (batch, height, width, channels); received "
+            f"{tuple(images.shape)}."
+        )
+    if not power > 0:
+        raise ValueError(f"power must be positive; received {power!r}.")
+    images = ops.cast(images, "float32")
+    _, height, width, channels = ops.shape(images)
+    down = ops.abs(images[:, 1:] - images[:, :-1]) ** power
+    right = ops.abs(images[:, :, 1:] - images[:, :, :-1]) ** power
+    total = ops.sum(down, axis=(1, 2, 3)) + ops.sum(right, axis=(1, 2, 3))
+    return total / ops.cast(height * width * channels, "float32")
+
+
+def _mean_square_difference(y_true, y_pred):
+    """Average the squared difference over all axes but the first."""
+    true_shape, pred_shape = tuple(y_true.shape), tuple(y_pred.shape)
+    batches = {true_shape[0], pred_shape[0]} - {1, None}
+    rest_differs = any(
+        None not in pair and pair[0] != pair[1]
+        for pair in zip(true_shape[1:], pred_shape[1:], strict=False)
+    )
+    if len(true_shape) != len(pred_shape) or rest_differs or len(batches) > 1:
+        raise ValueError(
+            "y_true and y_pred must have the same shape, apart from a batch of one; received "
+            f"{true_shape} and {pred_shape}."
+        )
+    difference = ops.cast(y_pred, "float32") - ops.cast(y_true, "float32")
+    return ops.mean(ops.square(difference), axis=tuple(range(1, len(true_shape))))

@@ -1,0 +1,181 @@
+"""Losses of style transfer against loops, against TensorFlow, and against what papers say."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from course_utils import losses
+
+RNG = np.random.default_rng(0)
+FEATURES = RNG.normal(size=(2, 5, 4, 3)).astype("float32")  # (batch, height, width, channels)
+OTHER = RNG.normal(size=(2, 5, 4, 3)).astype("float32")
+
+
+def naive_gram(features):
+    height, width, channels = features.shape
+    gram = np.zeros((channels, channels))
+    for i in range(height):
+        for j in range(width):
+            for c in range(channels):
+                for d in range(channels):
+                    gram[c, d] += features[i, j, c] * features[i, j, d]
+    return gram / (height * width)
+
+
+def test_gram_matrix_is_the_mean_of_products():
+    found = losses.gram_matrix(FEATURES)
+    assert found.shape == (2, 3, 3) and found.dtype == "float32"
+    np.testing.assert_allclose(found, [naive_gram(one) for one in FEATURES], atol=1e-6)
+
+
+def test_gram_matrix_is_symmetric_and_positive_semi_definite():
+    found = losses.gram_matrix(FEATURES).numpy()
+    np.testing.assert_allclose(found, found.transpose(0, 2, 1), rtol=1e-6)
+    assert np.linalg.eigvalsh(found).min() > -1e-6
+
+
+def test_gram_matrix_forgets_positions_and_nothing_else():
+    flat = FEATURES.reshape(2, 20, 3)
+    moved = flat[:, RNG.permutation(20)].reshape(FEATURES.shape)
+    expected = losses.gram_matrix(FEATURES)
+    np.testing.assert_allclose(losses.gram_matrix(moved), expected, atol=1e-6)
+    channel_moved = FEATURES.copy()
+    channel_moved[..., 0] = channel_moved[:, ::-1, :, 0]  # one channel against the others
+    assert not np.allclose(losses.gram_matrix(channel_moved), expected, atol=1e-2)
+
+
+def test_gram_matrix_does_not_grow_with_the_picture():
+    tiled = np.tile(FEATURES, (1, 2, 3, 1))
+    expected = losses.gram_matrix(FEATURES)
+    np.testing.assert_allclose(losses.gram_matrix(tiled), expected, atol=1e-6)
+
+
+def test_gram_matrix_with_unknown_sizes_and_of_bfloat16():
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3))])
+    def traced(features):
+        return losses.gram_matrix(features)
+
+    np.testing.assert_allclose(traced(FEATURES), losses.gram_matrix(FEATURES), rtol=1e-6)
+    rounded = losses.gram_matrix(tf.cast(FEATURES, tf.bfloat16))
+    assert rounded.dtype == tf.float32
+    np.testing.assert_allclose(rounded, losses.gram_matrix(FEATURES), atol=0.02)
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 3), (1, 2, 5, 4, 3)])
+def test_gram_matrix_refuses_other_axes(shape):
+    with pytest.raises(ValueError, match=r"\(batch, height, width, channels\); received"):
+        losses.gram_matrix(np.zeros(shape, "float32"))
+
+
+def test_content_loss_is_the_mean_square():
+    expected = [
+        sum((a - b) ** 2 for a, b in zip(x.ravel(), y.ravel(), strict=True)) / x.size
+        for x, y in zip(FEATURES, OTHER, strict=True)
+    ]
+    found = losses.content_loss(FEATURES, OTHER)
+    assert found.shape == (2,) and found.dtype == "float32"
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_array_equal(losses.content_loss(FEATURES, FEATURES), [0, 0])
+
+
+def test_style_loss_is_that_of_the_paper():
+    """Gatys et al. 2016, Eq. 3 and 4: sums over positions, divided by 4 N² M²."""
+    channels, positions = 3, 20
+    expected = []
+    for x, y in zip(FEATURES, OTHER, strict=True):
+        f, p = (one.reshape(positions, channels).T.astype("float64") for one in (x, y))
+        expected.append(((f @ f.T - p @ p.T) ** 2).sum() / (4 * channels**2 * positions**2))
+    grams = losses.gram_matrix(FEATURES), losses.gram_matrix(OTHER)
+    found = losses.style_loss(*grams)
+    assert found.shape == (2,)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_one_target_serves_a_batch():
+    target = losses.gram_matrix(OTHER[:1])
+    grams = losses.gram_matrix(FEATURES)
+    each = [losses.style_loss(target, grams[i : i + 1])[0] for i in range(2)]
+    np.testing.assert_allclose(losses.style_loss(target, grams), each, rtol=1e-6)
+    each = [losses.content_loss(OTHER[:1], FEATURES[i : i + 1])[0] for i in range(2)]
+    np.testing.assert_allclose(losses.content_loss(OTHER[:1], FEATURES), each, rtol=1e-6)
+
+
+def test_features_are_not_taken_for_gram_matrices():
+    with pytest.raises(ValueError, match=r"Gram matrices .* Call gram_matrix on features first"):
+        losses.style_loss(FEATURES, FEATURES)
+    with pytest.raises(ValueError, match=r"received \(2, 5, 3\)"):
+        losses.style_loss(np.zeros((2, 5, 3), "float32"), np.zeros((2, 5, 3), "float32"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((2, 5, 4, 3), (2, 5, 4, 2)), ((2, 5, 4, 3), (3, 5, 4, 3)), ((2, 5, 4, 3), (2, 5, 4))],
+)
+def test_shapes_must_agree(first, second):
+    with pytest.raises(ValueError, match="the same shape, apart from a batch of one; received"):
+        losses.content_loss(np.zeros(first, "float32"), np.zeros(second, "float32"))
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_total_variation_is_the_sum_over_neighbours(power):
+    expected = []
+    for image in FEATURES:
+        total = 0
+        height, width, channels = image.shape
+        for i in range(height):
+            for j in range(width):
+                if i + 1 < height:
+                    total += (abs(image[i + 1, j] - image[i, j]) ** power).sum()
+                if j + 1 < width:
+                    total += (abs(image[i, j + 1] - image[i, j]) ** power).sum()
+        expected.append(total / (height * width * channels))
+    found = losses.total_variation_loss(FEATURES, power)
+    assert found.shape == (2,)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_total_variation_agrees_with_tensorflow():
+    expected = tf.image.total_variation(tf.constant(FEATURES)) / (5 * 4 * 3)
+    np.testing.assert_allclose(losses.total_variation_loss(FEATURES), expected, rtol=1e-5)
+
+
+def test_total_variation_of_plain_pictures():
+    assert losses.total_variation_loss(np.full((1, 4, 4, 3), 0.3, "float32"))[0] == 0
+    half = np.zeros((1, 4, 6, 1), "float32")
+    half[:, :, 3:] = 1  # one upright edge: four differences of one
+    np.testing.assert_allclose(losses.total_variation_loss(half), [4 / 24])
+
+
+@pytest.mark.parametrize(
+    ("shape", "power", "message"), [((4, 4, 3), 1, "four|batch"), ((1, 4, 4, 3), 0, "positive")]
+)
+def test_total_variation_refuses(shape, power, message):
+    with pytest.raises(ValueError, match=message):
+        losses.total_variation_loss(np.zeros(shape, "float32"), power)
+
+
+def test_gradients_agree_with_finite_differences():
+    """Of the whole chain, in double precision only where NumPy computes it."""
+    target = losses.gram_matrix(OTHER[:1])
+
+    def by_numpy(x):
+        gram = np.einsum("ijc,ijd->cd", x, x) / 20
+        style = ((gram - target.numpy()[0].astype("float64")) ** 2).mean() / 4
+        down, right = np.diff(x, axis=0), np.diff(x, axis=1)
+        return style + ((down**2).sum() + (right**2).sum()) / x.size
+
+    x = tf.constant(FEATURES[:1])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = losses.style_loss(target, losses.gram_matrix(x))
+        value += losses.total_variation_loss(x, 2)
+    gradient = tape.gradient(value, x)[0]
+    base = FEATURES[0].astype("float64")
+    expected = np.zeros_like(base)
+    for index in np.ndindex(base.shape):
+        step = np.zeros_like(base)
+        step[index] = 1e-5
+        expected[index] = (by_numpy(base + step) - by_numpy(base - step)) / 2e-5
+    np.testing.assert_allclose(gradient, expected, atol=1e-4)
+    assert keras.ops.shape(value) == (1,)
