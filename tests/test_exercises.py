@@ -65,12 +65,35 @@ def receptive_field(layers):
     return size
 
 
+def gram_matrix(features):
+    _, height, width, _ = features.shape
+    return np.einsum("bijc,bijd->bcd", features, features) / (height * width)
+
+
+def total_variation(image):
+    down, right = np.diff(image, axis=0), np.diff(image, axis=1)
+    return (np.abs(down).sum() + np.abs(right).sum()) / image.size
+
+
+def keep_luminance(result, content):
+    luma = np.array([0.299, 0.587, 0.114])
+    return content + (result @ luma - content @ luma)[..., None]
+
+
+def gram_changes(change):
+    return int(change in ("mirrored", "pixels shuffled"))
+
+
 SOLUTIONS = {
     exercises.check_conv2d: conv2d,
     exercises.check_conv_parameters: conv_parameters,
     exercises.check_cross_entropy: cross_entropy_from_logits,
     exercises.check_grad_cam: grad_cam,
     exercises.check_receptive_field: receptive_field,
+    exercises.check_gram_matrix: gram_matrix,
+    exercises.check_total_variation: total_variation,
+    exercises.check_keep_luminance: keep_luminance,
+    exercises.check_gram_changes: gram_changes,
 }
 CHECKS = list(SOLUTIONS)
 
@@ -406,3 +429,111 @@ def test_a_spoiled_list_is_noticed_too(line):
 def test_numpy_warnings_of_a_student_stay_out_of_the_notebook(line, recwarn):
     rejects(exercises.check_cross_entropy, naive, line, "overflows")
     assert not recwarn.list
+
+
+# --- notebook 02 -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("student", "hint"),
+    [
+        (lambda f: np.einsum("bijc,bijd->bcd", f, f), "not divided by height * width"),
+        (lambda f: gram_matrix(f) / f.shape[-1], "divided by the number of channels as well"),
+        (lambda f: np.einsum("bijc,bijd->cd", f, f) / f[0, ..., 0].size, "batch axis is gone"),
+        (
+            lambda f: np.einsum("bijc,aijd->bcd", f, f) / f[0, ..., 0].size,
+            "",  # a batch mixed up in another way: wrong, and not recognised
+        ),
+        (
+            lambda f: gram_matrix(f) * np.eye(f.shape[-1]),
+            "two different letters",
+        ),
+        (
+            lambda f: np.einsum("bpc,bqc->bpq", *[f.reshape(len(f), -1, f.shape[-1])] * 2),
+            "compares positions with positions",
+        ),
+        (lambda f: np.transpose(f, (2, 0, 1)), "raised ValueError"),  # the article's mistake
+        (
+            lambda f: np.broadcast_to(
+                gram_matrix(f).sum(axis=0), (len(f), *gram_matrix(f)[0].shape)
+            ),
+            "pictures of the batch are added up",
+        ),
+    ],
+)
+def test_gram_matrix_mistakes(student, hint, line):
+    rejects(exercises.check_gram_matrix, student, line, hint)
+
+
+@pytest.mark.parametrize(
+    ("student", "hint"),
+    [
+        (lambda x: total_variation(x) * x.size, "divide it by image.size"),
+        (lambda x: (np.diff(x, axis=0).sum() + np.diff(x, axis=1).sum()) / x.size, "cancel"),
+        (
+            lambda x: ((np.diff(x, axis=0) ** 2).sum() + (np.diff(x, axis=1) ** 2).sum()) / x.size,
+            "squared",
+        ),
+        (lambda x: np.abs(np.diff(x, axis=0)).sum() / x.size, "only the neighbours below"),
+        (lambda x: np.abs(np.diff(x, axis=1)).sum() / x.size, "only the neighbours to the right"),
+        (
+            lambda x: sum(np.abs(x - np.roll(x, -1, axis)).sum() for axis in (0, 1)) / x.size,
+            "np.roll makes it a ring",
+        ),
+        (
+            lambda x: np.abs(np.diff(x, axis=0)).mean() + np.abs(np.diff(x, axis=1)).mean(),
+            "its own number of differences",
+        ),
+    ],
+)
+def test_total_variation_mistakes(student, hint, line):
+    rejects(exercises.check_total_variation, student, line, hint)
+
+
+@pytest.mark.parametrize(
+    ("student", "hint"),
+    [
+        (lambda r, c: keep_luminance(c, r), "exchanged"),
+        (lambda r, c: c + (r.mean(-1) - c.mean(-1))[..., None], "green counts most"),
+        (lambda r, c: np.clip(keep_luminance(r, c), 0, 1), "cutting off"),
+        (lambda r, c: np.repeat((r @ [0.299, 0.587, 0.114])[..., None], 3, -1), "grey picture"),
+    ],
+)
+def test_keep_luminance_mistakes(student, hint, line):
+    rejects(exercises.check_keep_luminance, student, line, hint)
+
+
+CHANGES = ["moved", "tiled", "mirrored", "pixels shuffled", "features shuffled"]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_wrong_prediction_is_named_with_a_reason(change, line):
+    def wrong(asked):
+        return 1 - gram_changes(asked) if asked == change else gram_changes(asked)
+
+    rejects(exercises.check_gram_changes, wrong, line, repr(change), "Hint: ")
+
+
+def test_the_predictions_are_what_a_trained_network_shows():
+    """Relative distance of Gram matrices on a picture whose edges weigh little."""
+    from course_utils import backbones, losses, pictures
+
+    picture = pictures.load_picture("woodcut_waves", size=(192, 192))
+    vgg = backbones.load("vgg16")
+    extract = vgg.extractor(["block1_conv1", "block2_conv1", "block3_conv1"])
+    rng = np.random.default_rng(0)
+    changed = {
+        "moved": np.roll(picture, (64, 32), axis=(0, 1)),
+        "tiled": np.tile(picture, (2, 2, 1)),
+        "mirrored": picture[:, ::-1],
+        "pixels shuffled": rng.permutation(picture.reshape(-1, 3)).reshape(picture.shape),
+    }
+    before = {k: losses.gram_matrix(v) for k, v in extract(picture[None]).items()}
+    distances = {}
+    for change, one in changed.items():
+        after = {k: losses.gram_matrix(v) for k, v in extract(one[None]).items()}
+        gaps = [np.linalg.norm(after[k] - g) / np.linalg.norm(g) for k, g in before.items()]
+        distances[change] = max(gaps)
+    same = max(distances[c] for c in distances if not gram_changes(c))
+    other = min(distances[c] for c in distances if gram_changes(c))
+    assert other > 2 * same, distances
