@@ -288,3 +288,67 @@ def cnn_canvas(
     write(draw, (third + _MAPS_SIDE, 11), note, 14, FAINT, anchor="ra")
     put(map_tile(features, channels, _MAPS_SIDE), third, head)
     return np.asarray(canvas)
+
+
+_STUDIO_SIZE = (760, 460)  # width, height
+_SAMPLE_SIDE = 190  # of the squares in which content and style lie
+
+
+def shrink(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize a picture smoothly, so that it just fits into a box and keeps its proportions.
+
+    Args:
+        picture: `(h, w, 3)` uint8.
+        height: of the box in pixels.
+        width: of the box.
+
+    Returns:
+        `(h', w', 3)` uint8, one side of which is that of the box.
+    """
+    scale = min(height / picture.shape[0], width / picture.shape[1])
+    size = (max(1, round(scale * side)) for side in picture.shape[1::-1])
+    return np.asarray(Image.fromarray(picture).resize(tuple(size), Image.Resampling.BICUBIC))
+
+
+def studio_canvas(
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    result: np.ndarray,
+    *,
+    content_title: str,
+    style_titles: Sequence[str],
+    result_title: str,
+) -> np.ndarray:
+    """Draw a content picture, one or two styles, and large what has been made of them.
+
+    Args:
+        content: `(h, w, 3)` uint8, of any proportions.
+        styles: one or two pictures, each `(h, w, 3)` uint8.
+        result: `(h, w, 3)` uint8.
+        content_title: what the content is.
+        style_titles: what each style is, and its share.
+        result_title: what the result is, or how far it is.
+
+    Returns:
+        `(460, 760, 3)` uint8.
+    """
+    width, height = _STUDIO_SIZE
+    canvas = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    left, head, band, gap = 16, 8, 22, 8
+
+    def put(picture, title, x, y, box_height, box_width, size=15):
+        write(draw, (x, y), title, size, bold=True, width=box_width)
+        canvas.paste(Image.fromarray(shrink(picture, box_height, box_width)), (x, y + band))
+
+    put(content, content_title, left, head, _SAMPLE_SIDE, _SAMPLE_SIDE)
+    top = head + band + _SAMPLE_SIDE + 2 * gap
+    if len(styles) == 1:
+        put(styles[0], style_titles[0], left, top, _SAMPLE_SIDE, _SAMPLE_SIDE)
+    else:
+        side = (_SAMPLE_SIDE - gap) // 2
+        for number, (style, title) in enumerate(zip(styles, style_titles, strict=True)):
+            put(style, title, left + number * (side + gap), top, side, side, size=11)
+    x = 2 * left + _SAMPLE_SIDE
+    put(result, result_title, x, head, height - head - band - gap, width - x - left)
+    return np.asarray(canvas)

@@ -1,18 +1,18 @@
 """The widgets of the notebooks, one function each; how they work is in `shells` and `render`."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 import numpy as np
 
-from course_utils import explain, render, shells
+from course_utils import explain, render, shells, slow, studio
+from course_utils._memory import remember
 
 STRONGEST = "strongest 16"
 GRAD_CAM, OCCLUSION, OFF = "Grad-CAM", "occlusion", "off"
 TOP = "most probable"
 
-_REMEMBERED = 64  # explanations; about half a megabyte each
 _AHEAD = 32  # pictures whose occlusion maps, the only slow part, are computed at the start
 
 
@@ -122,14 +122,14 @@ class CnnView:
         return None if state["class"] == TOP else self.class_names.index(state["class"])
 
     def _explanation(self, key, picture, class_index):
-        return _remember(
+        return remember(
             self._seen,
             (key, class_index),
             lambda: self._explain(self._model_input(picture), class_index),
         )
 
     def _falls(self, key, picture):
-        return _remember(self._occluded, key, lambda: self._occlusion(self._model_input(picture)))
+        return remember(self._occluded, key, lambda: self._occlusion(self._model_input(picture)))
 
     def _model_input(self, picture):
         return self._preprocess(picture.astype(np.float32) / 255)
@@ -198,13 +198,86 @@ def cnn_explorer(
     )
 
 
-def _remember(cache: OrderedDict, key, compute: Callable):
-    if key not in cache:
-        cache[key] = compute()
-        if len(cache) > _REMEMBERED:
-            cache.popitem(last=False)
-    cache.move_to_end(key)
-    return cache[key]
+def style_studio(
+    stylise: Callable,
+    contents: Mapping[str, np.ndarray],
+    styles: Mapping[str, np.ndarray],
+    *,
+    refine: Callable | None = None,
+    layers: Sequence[str] = (),
+    read: Callable[[bytes], np.ndarray] | None = None,
+    size: int = 224,
+) -> shells.Live:
+    """Paint pictures in styles: a network that follows the controls, and an optimiser on request.
+
+    Args:
+        stylise: from `(1, h, w, 3)` float32 in [0, 1] and style weights `(1, n)` float32 to
+            `(1, h, w, 3)`; h and w are multiples of 4.
+        contents: `{name: (h, w, 3)}`, float in [0, 1] or uint8, of any proportions.
+        styles: the same, in the order of the network's weights.
+        refine: called as `refine(content, styles, blend, start, strength, layers)` with pictures
+            `(h, w, 3)`, a list of style pictures and their shares; yields steps with `image`,
+            `share` and `losses`, as `transfer.stylize` does. None leaves Refine out.
+        layers: names of the style layers, from the picture upwards, that Refine can use.
+        read: turns the bytes of a file into `(h, w, 3)` uint8, or raises a ValueError whose
+            message is for the user; None leaves the uploads out.
+        size: longer side of the content in pixels.
+
+    Returns:
+        The widget: leave it last in the cell.
+
+    Raises:
+        ValueError: if there is no content or no style, or a picture is none.
+    """
+    view = studio.StyleView(stylise, contents, styles, refine, layers, size)
+    names = list(view.styles)
+    share = {"min": 0.0, "max": 1.0, "step": 0.05, "readout_format": ".0%"}
+    controls = {
+        "content": _choice("Content", list(view.contents)),
+        "style": _choice("Style", names),
+        "second": _choice("Second style", names, names[-1]),
+        "blend": ipywidgets.FloatSlider(0.0, description="Blend", **share),
+        "strength": ipywidgets.FloatSlider(1.0, description="Strength", **share),
+    }
+    if refine is not None and view.layers:
+        controls["layers"] = ipywidgets.SelectionSlider(
+            options=[
+                *((f"up to {name}", name) for name in view.layers[:-1]),
+                ("all", studio.ALL_LAYERS),
+            ],
+            value=studio.ALL_LAYERS,
+            description="Refine with",
+        )
+    if read is not None:
+        for key, label in (("own_content", "Own content"), ("own_style", "Own style")):
+            controls[key] = ipywidgets.FileUpload(
+                description=label, accept="image/*", multiple=False
+            )
+
+    def complete(state):
+        return {"own_content": None, "own_style": None, "layers": studio.ALL_LAYERS, **state}
+
+    def adjust(shell, name):
+        own = {"content": "own_content", "style": "own_style"}.get(name)
+        if own in shell.files:
+            shell.files[own] = None
+
+    options = {
+        "name": "style",
+        "alt": "A photograph, a style, and the photograph painted in that style.",
+        "read": read,
+        "adjust": adjust,
+        "describe": lambda state: view.describe(complete(state)),
+    }
+    if refine is None:
+        return shells.Live(lambda state: view(complete(state)), controls, **options)
+    return slow.Refinable(
+        lambda state: view(complete(state)),
+        lambda state: view.refined(complete(state)),
+        controls,
+        start="Refine",
+        **options,
+    )
 
 
 def _choice(label, options, value=None):

@@ -36,14 +36,24 @@ MAY_IMPORT = {
     "explain": ("runtime",),
     "render": ("plots",),
     "shells": ("runtime", "render"),
-    "widgets": ("runtime", "plots", "samplers", "pictures", "explain", "render", "shells"),
+    "slow": ("shells",),
+    "_memory": (),
+    "studio": ("render", "_memory"),
+    "widgets": ("explain", "render", "shells", "slow", "studio", "_memory"),
     # exercises
     "_checking": (),
-    "exercises": ("_checking", "schedules", "layers", "losses", "metrics", "data", "samplers"),
+    "_exercises_cnn": ("_checking",),
+    "_exercises_style": ("_checking",),
+    "exercises": ("_exercises_cnn", "_exercises_style"),
 }
 MAX_LINES = 330  # without docstrings, which section 7 of the design wants to be complete
 HEAVY = ("tensorflow", "keras", "matplotlib", "PIL", "scipy", "sklearn", "IPython", "ipywidgets")
-TESTED_WITH = {"bundle": "data", "cifar10": "data"}
+TESTED_WITH = {
+    "bundle": "data",
+    "cifar10": "data",
+    "slow": "shells",
+    "studio": "style_studio",
+}
 MODULES = astrules.modules()
 
 

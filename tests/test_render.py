@@ -160,3 +160,47 @@ def test_long_text_ends_in_an_ellipsis_and_stays_in_its_place():
     render.write(ImageDraw.Draw(canvas), (0, 5), "a very long class name", 15, 0, width=80)
     inked = np.flatnonzero((np.asarray(canvas) < 128).any(axis=0))
     assert 40 < inked.max() <= 81
+
+
+# --- the studio
+
+
+def solid(height, width, colour):
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(171, 256), (256, 171), (10, 200), (4, 4), (300, 300)])
+def test_the_studio_shows_everything_in_proportion_on_a_canvas_of_one_size(shape):
+    red, blue, green = (200, 0, 0), (0, 0, 200), (0, 150, 0)
+    canvas = render.studio_canvas(
+        solid(*shape, red), [solid(50, 50, green)], solid(*shape, blue),
+        content_title="a", style_titles=["b"], result_title="c",
+    )  # fmt: skip
+    assert canvas.shape == (460, 760, 3) and canvas.dtype == np.uint8
+    boxes = {}
+    for name, colour in (("content", red), ("style", green), ("result", blue)):
+        rows, columns = np.nonzero((canvas == colour).all(axis=-1))
+        boxes[name] = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert len(rows) == np.prod(boxes[name])  # nothing lies on top of it
+    assert boxes["style"] == (190, 190)
+    for name, (high, wide) in (("content", (190, 190)), ("result", (422, 522))):
+        scale = min(high / shape[0], wide / shape[1])
+        assert boxes[name] == pytest.approx([scale * side for side in shape], abs=1)
+
+
+def test_two_styles_stand_side_by_side():
+    first, second = solid(50, 50, (0, 150, 0)), solid(50, 80, (250, 200, 0))
+    canvas = render.studio_canvas(
+        solid(9, 9, 0), [first, second], solid(9, 9, 0),
+        content_title="a", style_titles=["60% one", "40% another name that is too long"],
+        result_title="c",
+    )  # fmt: skip
+    places = [np.nonzero((canvas == one[0, 0]).all(axis=-1))[1] for one in (first, second)]
+    assert np.ptp(places[0]) == np.ptp(places[1]) == 90 and places[0].max() < places[1].min()
+
+
+def test_shrink_fits_into_a_box_and_enlarges_too():
+    picture = solid(30, 60, (1, 2, 3))
+    assert render.shrink(picture, 10, 100).shape == (10, 20, 3)
+    assert render.shrink(picture, 100, 120).shape == (60, 120, 3)
+    assert render.shrink(solid(1, 1000, 9), 50, 50).shape == (1, 50, 3)

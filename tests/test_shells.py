@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils import runtime, shells
+from course_utils import runtime, shells, slow
 
 
 def decoded(data):
@@ -271,9 +271,9 @@ def test_an_upload_without_a_reader_is_refused():
 # --- slow ------------------------------------------------------------------------------------
 
 
-def slow(steps, **options):
+def slow_shell(steps, **options):
     options = {"name": "test", "alt": "A slow picture.", **options}
-    return shells.Slow(steps, {"level": slider()}, **options)
+    return slow.Slow(steps, {"level": slider()}, **options)
 
 
 def counting(state):
@@ -284,7 +284,7 @@ def counting(state):
 
 
 def test_slow_work_runs_when_the_button_is_pressed():
-    shell = slow(counting, describe=lambda state: f"from {state['level']}")
+    shell = slow_shell(counting, describe=lambda state: f"from {state['level']}")
     assert (picture(shell) == 7).all()
     shell.controls["level"].value = 50
     assert (picture(shell) == 7).all()
@@ -309,7 +309,7 @@ def test_slow_work_can_be_cancelled_and_started_again():
         finally:
             closed.append(True)
 
-    shell = slow(endless)
+    shell = slow_shell(endless)
     closed.clear()
     button(shell, "start").click()
     button(shell, "start").click()  # no second thread
@@ -333,7 +333,7 @@ def test_slow_work_that_fails_at_its_first_line_says_so():
             raise RuntimeError("out of luck")
         return iter([(1.0, np.full((2, 2), 11, np.uint8))])
 
-    shell = slow(checked)
+    shell = slow_shell(checked)
     shell.controls["level"].value = 8
     shell.start()
     assert shell.wait(10)
@@ -348,7 +348,7 @@ def test_slow_work_that_fails_says_so_and_keeps_the_last_picture():
             yield 0.2, np.full((2, 2), 12, np.uint8)
             raise RuntimeError("out of luck")
 
-    shell = slow(failing)
+    shell = slow_shell(failing)
     shell.controls["level"].value = 8
     shell.start()
     assert shell.wait(10)
@@ -365,10 +365,65 @@ def test_the_lock_is_free_between_two_steps():
             time.sleep(0.002)
             yield i / 50, np.zeros((2, 2), np.uint8)
 
-    shell = slow(steps)
+    shell = slow_shell(steps)
     shell.start()
     with runtime.model_lock:
         between.set()
     shell.cancel()
     assert shell.wait(10)
     assert between.is_set()
+
+
+# --- live and slow
+
+
+def refinable(steps=None, **options):
+    def render(state):
+        return np.full((4, 4), state["level"], np.uint8)
+
+    def brighter(state):
+        for number in range(1, 6):
+            yield number / 5, np.full((4, 4), state["level"] + number, np.uint8)
+
+    return slow.Refinable(
+        render, steps or brighter, {"level": slider()}, start="Refine", name="both", alt="Grey.",
+        **options,
+    )  # fmt: skip
+
+
+def level_of(shell):
+    return picture(shell)[0, 0]
+
+
+def test_the_picture_follows_a_control_and_the_button_refines_it():
+    shell = refinable()
+    assert level_of(shell) == 7
+    shell.controls["level"].value = 20
+    assert level_of(shell) == 20
+    shell.start()
+    assert shell.wait(5)
+    assert level_of(shell) == 25 and button(shell, "progress").value == 1
+    shell.controls["level"].value = 30  # and back to the live picture
+    assert level_of(shell) == 30 and button(shell, "progress").value == 0
+    shell.reset()
+    assert level_of(shell) == 7
+
+
+def test_a_change_of_a_control_ends_the_work_and_nothing_old_is_drawn_after_it():
+    going, closed = threading.Event(), []
+
+    def endless(state):
+        try:
+            while True:
+                going.set()
+                yield 0.5, np.full((4, 4), 99, np.uint8)
+        finally:
+            closed.append(state["level"])
+
+    shell = refinable(endless)
+    shell.start()
+    assert going.wait(5)
+    shell.controls["level"].value = 40
+    assert closed == [7] and shell.wait(0)
+    assert level_of(shell) == 40
+    assert message(shell) == "" and button(shell, "cancel").disabled

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils import render, widgets
+from course_utils import _memory, render, widgets
 
 NAMES = ["ant", "bee", "cow", "dog"]
 
@@ -93,7 +93,7 @@ def test_the_network_runs_once_for_each_picture_and_class(net, pictures, monkeyp
 
 
 def test_what_is_remembered_is_bounded(net, pictures, monkeypatch):
-    monkeypatch.setattr(widgets, "_REMEMBERED", 3)
+    monkeypatch.setattr(_memory, "REMEMBERED", 3)
     view = widgets.CnnView(net, pictures, [0] * 5, NAMES)
     for picture in range(5):
         view(state(picture=picture))

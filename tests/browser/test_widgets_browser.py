@@ -16,7 +16,7 @@ import time
 import ipywidgets
 import numpy as np
 from PIL import Image
-from course_utils import shells
+from course_utils import shells, slow
 
 def read(content):
     try:
@@ -53,7 +53,7 @@ def steps(state):
         time.sleep(0.05)
     yield 1.0, np.full((100, 300), 250, np.uint8)
 
-shells.Slow(steps, {"count": ipywidgets.IntSlider(20, 10, 2000, 10, description="Count")},
+slow.Slow(steps, {"count": ipywidgets.IntSlider(20, 10, 2000, 10, description="Count")},
             name="slow", alt="Grey.", start="Start")
 """
 
