@@ -8,7 +8,7 @@ from course_utils._checking import Mistake, check, gives
 
 
 def check_gram_matrix(student: Callable) -> bool:
-    """Check `gram_matrix(features)`: mean over positions of all products of two channels.
+    """Check `gram_with_einsum(features)`: mean over positions of all products of two channels.
 
     Args:
         student: takes `(batch, height, width, channels)`, returns `(batch, channels, channels)`.
@@ -28,7 +28,7 @@ def check_gram_matrix(student: Callable) -> bool:
     small = np.array([[[[1, 2], [0, -1], [3, 1]]]], np.float32)  # (1, 1, 3, 2)
     return check(
         student,
-        "gram_matrix",
+        "gram_with_einsum",
         reference,
         inputs=[(small,), (np.round(rng.normal(size=(2, 2, 3, 2)), 1).astype(np.float32),)],
         mistakes=[

@@ -25,7 +25,7 @@ VGG19_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 VGG19_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{VGG19_FILE}"
 VGG19_SIZE = 80_134_624
 VGG19_MD5 = "253f8cb515780f3b799900260a226db6"  # what keras.applications checks; no SHA-256 exists
-_REMEDY = 'use the network that is installed with the course: backbones.load("vgg16")'
+_REMEDY = 'put the file there by hand, or use the bundled network: backbones.load("vgg16")'
 
 
 def preprocess(images):

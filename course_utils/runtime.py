@@ -47,7 +47,7 @@ def setup(seed: int = 0, profile: str | None = None) -> str:
         import keras
         import tensorflow as tf
 
-        tf.zeros(1) + 1.0
+        _first_operations(tf)
         gpus = tf.config.list_logical_devices("GPU")
     _state["started"] = True
     if keras.backend.backend() != "tensorflow":
@@ -176,6 +176,17 @@ def _checked_profile(name: str | None) -> str:
     if name not in PROFILES:
         raise ValueError(f'{origin} must be "lesson" or "full"; received {name!r}.')
     return name
+
+
+def _first_operations(tf) -> None:
+    """Run what writes a line to the C-level stderr, once a process."""
+    ones = tf.ones((1, 2))
+    with tf.GradientTape() as tape:  # of tf.repeat, as in UpSampling2D: about oneDNN and integers
+        tape.watch(ones)
+        twice = tf.repeat(ones, 2, axis=1)
+    tape.gradient(twice, ones)
+    scalar = tf.TensorSpec((), tf.int32)  # datasets of generators: about a setting of memory
+    next(iter(tf.data.Dataset.from_generator(lambda: [0], output_signature=scalar)))
 
 
 def _time_convolution(dtype: str) -> float:

@@ -146,3 +146,25 @@ def test_pictures_get_a_palette_only_where_it_does_not_show():
     assert np.abs(again.astype(int) - plain).mean() < 1.5
     assert scrub.with_palette(small) == small
     assert scrub.with_palette(encoded(rich)) == encoded(rich)
+
+
+def test_large_colourful_pictures_become_jpeg_and_keep_their_text():
+    rng = np.random.default_rng(0)
+    smooth = np.asarray(
+        Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8)).resize((400, 400))
+    )
+    picture = encoded(np.clip(smooth + rng.integers(0, 9, smooth.shape), 0, 255).astype(np.uint8))
+    assert len(picture) > scrub.LARGE
+    output = v4.new_output(
+        "display_data", {"image/png": picture, "text/plain": "Figure: x"},
+        metadata={"image/png": {"alt": "x"}},
+    )  # fmt: skip
+    (cell,) = scrubbed(code(outputs=[output], count=1))
+    (kept,) = cell.outputs
+    assert "image/png" not in kept.data and kept.data["text/plain"] == "Figure: x"
+    assert kept.metadata == {"image/jpeg": {"alt": "x"}}
+    assert len(kept.data["image/jpeg"]) < len(picture) / 4
+    again = Image.open(io.BytesIO(base64.b64decode(kept.data["image/jpeg"])))
+    assert again.format == "JPEG" and again.size == (400, 400)
+    assert np.abs(np.asarray(again).astype(int) - smooth).mean() < 8
+    assert scrubbed(cell)[0].outputs == [kept]

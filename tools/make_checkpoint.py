@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Which notebook trains which checkpoint.
-NOTEBOOK_OF = {"cnn": "01_cnn.ipynb"}
+NOTEBOOK_OF = {"cnn": "01_cnn.ipynb", "style": "02_style_transfer.ipynb"}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from PIL import Image, ImageChops, ImageStat, UnidentifiedImageError
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+LARGE = 100_000  # characters of a PNG in base64
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {
     "kernelspec": {
@@ -96,6 +97,8 @@ def scrub_outputs(outputs: list[NotebookNode], count: int) -> list[NotebookNode]
             del data[WIDGET_VIEW]
         if "image/png" in data:
             data["image/png"] = with_palette(data["image/png"])
+            if len(data["image/png"]) > LARGE:
+                as_jpeg(output)
         if output.output_type == "execute_result":
             output.execution_count = count
         if output.output_type == "stream" and kept and kept[-1].output_type == "stream":
@@ -121,6 +124,21 @@ def with_palette(picture: str) -> str:
     content = io.BytesIO()
     new.save(content, "PNG", optimize=True)
     return base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def as_jpeg(output: NotebookNode) -> None:
+    """Store a picture that is too colourful for a palette as JPEG, which takes a tenth."""
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))) as opened:
+            picture = opened.convert("RGB")
+    except UnidentifiedImageError:
+        return
+    content = io.BytesIO()
+    picture.save(content, "JPEG", quality=75, optimize=True)
+    del output.data["image/png"]
+    output.data["image/jpeg"] = base64.b64encode(content.getvalue()).decode("ascii")
+    if "image/png" in output.metadata:
+        output.metadata["image/jpeg"] = output.metadata.pop("image/png")
 
 
 def committed_form(path: Path) -> tuple[str, str]:
