@@ -21,7 +21,7 @@ class StyleView:
     `describe` says the state in words. What the network made is remembered.
     """
 
-    def __init__(self, stylise, contents, styles, refine=None, layers=(), size=224):
+    def __init__(self, stylise, contents, styles, refine=None, layers=(), size=192):
         self._stylise, self._refine, self.layers = stylise, refine, list(layers)
         self._size = size
         self.contents = {name: self._fitted(_as_float(x)) for name, x in contents.items()}

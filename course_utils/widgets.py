@@ -206,7 +206,7 @@ def style_studio(
     refine: Callable | None = None,
     layers: Sequence[str] = (),
     read: Callable[[bytes], np.ndarray] | None = None,
-    size: int = 224,
+    size: int = 192,
 ) -> shells.Live:
     """Paint pictures in styles: a network that follows the controls, and an optimiser on request.
 
