@@ -159,7 +159,7 @@ def test_large_colourful_pictures_become_jpeg_and_keep_their_text():
         "display_data", {"image/png": picture, "text/plain": "Figure: x"},
         metadata={"image/png": {"alt": "x"}},
     )  # fmt: skip
-    (cell,) = scrubbed(code(outputs=[output], count=1))
+    cell = scrubbed(code(outputs=[output], count=1)).cells[0]
     (kept,) = cell.outputs
     assert "image/png" not in kept.data and kept.data["text/plain"] == "Figure: x"
     assert kept.metadata == {"image/jpeg": {"alt": "x"}}
@@ -167,4 +167,4 @@ def test_large_colourful_pictures_become_jpeg_and_keep_their_text():
     again = Image.open(io.BytesIO(base64.b64decode(kept.data["image/jpeg"])))
     assert again.format == "JPEG" and again.size == (400, 400)
     assert np.abs(np.asarray(again).astype(int) - smooth).mean() < 8
-    assert scrubbed(cell)[0].outputs == [kept]
+    assert scrubbed(cell).cells[0].outputs == [kept]
