@@ -6,6 +6,7 @@ the end keep the colours of the content.
 
 import dataclasses
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -252,7 +253,9 @@ def keep_colours(image: np.ndarray, content: np.ndarray) -> np.ndarray:
 
     lab = color.rgb2lab(content)
     lab[..., 0] = color.rgb2lab(image)[..., 0]
-    return np.clip(color.lab2rgb(lab), 0, 1).astype(np.float32)
+    with warnings.catch_warnings():  # of colours that no screen can show
+        warnings.simplefilter("ignore", UserWarning)
+        return np.clip(color.lab2rgb(lab), 0, 1).astype(np.float32)
 
 
 def match_colours(style: np.ndarray, content: np.ndarray) -> np.ndarray:

@@ -29,7 +29,6 @@ DIRECT = [
     for text in [
         *PROJECT["dependencies"],
         *PROJECT["optional-dependencies"]["test"],
-        *PROJECT["optional-dependencies"]["build"],
     ]
 ]
 

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import warnings
 
 import keras
 import numpy as np
@@ -306,6 +307,14 @@ def test_kept_colours_are_those_of_the_content():
     np.testing.assert_allclose(lab[..., 0], color.rgb2lab(image)[..., 0], atol=0.05)
     np.testing.assert_allclose(lab[..., 1:], color.rgb2lab(content)[..., 1:], atol=0.05)
     np.testing.assert_allclose(transfer.keep_colours(content, content), content, atol=1e-3)
+
+
+def test_colours_that_no_screen_can_show_are_cut_off_without_a_warning():
+    bright, blue = np.full((4, 4, 3), 0.02), np.tile([0.0, 0.0, 1.0], (4, 4, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = transfer.keep_colours(bright, blue)
+    assert 0 <= found.min() <= found.max() <= 1
 
 
 def test_matched_colours_have_the_quantiles_of_the_content():
