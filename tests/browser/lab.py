@@ -290,6 +290,12 @@ class Widget:
             timeout=timeout * 1000,
         )
 
+    def wait_still(self, quiet: float = 0.5) -> None:
+        """Wait until the picture has stayed the same for `quiet` seconds."""
+        before = None
+        while before != (before := self.source()):
+            self.page.wait_for_timeout(quiet * 1000)
+
     def change(self, action, timeout: float = 10) -> None:
         """Do something that must change the picture, and wait for that."""
         before, seen = self.source(), self.pixels()
@@ -333,6 +339,7 @@ class Widget:
                 if not may_stay:
                     raise AssertionError(f"{key} on {name} changed nothing") from None
             time.sleep(0.05)  # nobody reads faster
+        assert changes > discard, f"{changes} changes of {name} are too few to be timed"
         return np.array(self.page.evaluate("window.courseTimes"))[discard:]
 
     def upload(self, name: str, path: Path) -> None:

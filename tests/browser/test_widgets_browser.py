@@ -127,6 +127,7 @@ def test_by_mouse(plain):
         plain.page.wait_for_timeout(30)
     plain.wait_change(before)  # while the button is still down
     plain.page.mouse.up()
+    plain.wait_still()  # the last steps of the drag are still on their way
     plain.change(lambda: plain.handle("list").select_option("y"))
     plain.change(lambda: plain.control("reset").click())
     np.testing.assert_array_equal(decoded(plain), ramp(10))
