@@ -18,6 +18,7 @@ __all__ = [
     "Augment",
     "DataError",
     "batches",
+    "binarise",
     "load_cifar10",
     "load_mnist",
     "to_range",
@@ -122,6 +123,34 @@ def to_range(pixels: np.ndarray, value_range: tuple[int, int]) -> np.ndarray:
     return values
 
 
+def binarise(pictures: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Make each pixel one with the probability that its grey level names, else zero.
+
+    This is how likelihoods on "binarised MNIST" are usually measured: a test set binarised once,
+    with a seed that is stated. For training, `batches(..., binarise=True)` draws anew every epoch.
+
+    Args:
+        pictures: any shape, float in [0, 1].
+        seed: of the draw; the same seed gives the same pixels.
+
+    Returns:
+        float32 array of the same shape, of zeros and ones.
+
+    Raises:
+        ValueError: if a value lies outside [0, 1].
+
+    Source: Salakhutdinov and Murray 2008, doi:10.1145/1390156.1390266, §6.
+    """
+    pictures = np.asarray(pictures)
+    if pictures.size and not (pictures.min() >= 0 and pictures.max() <= 1):
+        raise ValueError(
+            "binarise needs grey levels in [0, 1]; received values from "
+            f"{pictures.min():.3g} to {pictures.max():.3g}."
+        )
+    # random() is below one, so a pixel of level 1 always becomes 1, and one of level 0 never
+    return (np.random.default_rng(seed).random(pictures.shape) < pictures).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Augment:
     """Random changes that keep what a picture shows, drawn anew for each picture and epoch.
@@ -148,6 +177,7 @@ def batches(
     batch_size: int,
     shuffle: bool = False,
     augment: Augment | None = None,
+    binarise: bool = False,
     drop_remainder: bool = False,
     seed: int = 0,
     first_epoch: int = 0,
@@ -166,6 +196,8 @@ def batches(
         batch_size: pictures in a batch.
         shuffle: whether each epoch has an order of its own.
         augment: what to change at random; None changes nothing.
+        binarise: whether to turn grey levels in [0, 1] into zeros and ones at random, as the
+            function `binarise` does, anew for each picture and epoch.
         drop_remainder: whether to leave out a last batch that is not full.
         seed: fixes order and augmentation.
         first_epoch: number of the first pass.
@@ -194,6 +226,11 @@ def batches(
             "shift must be smaller than the images, so that they can be reflected; received shift "
             f"{augment.shift} for images of {height} x {width}."
         )
+    if binarise and (images.dtype != np.float32 or images.min() < 0 or images.max() > 1):
+        raise ValueError(
+            "binarise needs float32 images in [0, 1]; received "
+            f"{images.dtype} from {images.min():.3g} to {images.max():.3g}."
+        )
     import tensorflow as tf
 
     with tf.device("CPU"):
@@ -214,13 +251,19 @@ def batches(
         chosen = order[step * batch_size : (step + 1) * batch_size]
         if drop_remainder:
             chosen = tf.ensure_shape(chosen, (batch_size,))
+        batch_seed = tf.random.fold_in(epoch_seed, step + 1)
         if augment:
-            batch_seed = tf.random.fold_in(epoch_seed, step + 1)
             batch = tf.gather(
                 pixels, _augmented_pixels(tf, chosen, augment, height, width, batch_seed)
             )
         else:
             batch = tf.gather(images, chosen)
+        if binarise:
+            # folded once more: the augmentation has used the seed of the batch
+            levels = tf.random.stateless_uniform(
+                tf.shape(batch), tf.random.fold_in(batch_seed, 1), alg="philox"
+            )
+            batch = tf.cast(levels < batch, tf.float32)
         return batch if labels is None else (batch, tf.gather(labels, chosen))
 
     dataset = tf.data.Dataset.range(1).flat_map(start_epoch)

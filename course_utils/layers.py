@@ -167,3 +167,40 @@ class ConditionalInstanceNormalization(layers.Layer):
     def get_config(self):
         """Return what is needed to make this layer again."""
         return super().get_config() | {"epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class Sampling(layers.Layer):
+    """Draw from a normal distribution with the given mean and logarithm of the variance.
+
+    z = μ + exp(½ log σ²) ε with ε ~ N(0, 1): the randomness enters from outside, so that z can be
+    differentiated with respect to μ and log σ² (the reparameterisation trick).
+
+    Args:
+        seed: of the noise, or None for one that differs from run to run.
+
+    Inputs: `z_mean` and `z_log_var`, both `(batch, latent_dim)`; output of the same shape.
+
+    Source: Kingma and Welling 2014, arXiv:1312.6114, §2.4.
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs):
+        """Draw one sample for each mean; in training and in use alike."""
+        z_mean, z_log_var = inputs
+        epsilon = keras.random.normal(
+            ops.shape(z_mean), dtype=z_mean.dtype, seed=self.seed_generator
+        )
+        return z_mean + ops.exp(0.5 * z_log_var) * epsilon
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the mean."""
+        return input_shape[0]
+
+    def get_config(self):
+        """Return what is needed to make this layer again."""
+        return super().get_config() | {"seed": self.seed}

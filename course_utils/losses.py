@@ -1,7 +1,9 @@
-"""What a picture is judged by: distances between features, textures and neighbouring pixels.
+"""What training makes small: style and content, likelihoods and divergences.
 
 Every loss is computed for each picture of a batch by itself; its shape is `(batch,)`.
 """
+
+import math
 
 from keras import ops
 
@@ -112,6 +114,81 @@ def total_variation_loss(images, power=1):
     right = ops.abs(images[:, :, 1:] - images[:, :, :-1]) ** power
     total = ops.sum(down, axis=(1, 2, 3)) + ops.sum(right, axis=(1, 2, 3))
     return total / ops.cast(height * width * channels, "float32")
+
+
+def reconstruction_loss(y_true, logits):
+    """Negative log-likelihood of pixels, each of them a coin of its own, in nats a picture.
+
+    -log p(x | z) = -Σ_i [x_i log p_i + (1 - x_i) log(1 - p_i)], p = sigmoid(logits), summed over
+    the pixels. For grey levels between zero and one this is no likelihood, and it cannot fall
+    below their entropy, but it is smallest at p = x all the same.
+
+    Args:
+        y_true: `(batch, ...)` in [0, 1].
+        logits: the same shape, any real numbers.
+
+    Returns:
+        `(batch,)` float32.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Source: Kingma and Welling 2014, arXiv:1312.6114, appendix C.1.
+    """
+    _check_same_shape(y_true=y_true, logits=logits)
+    x, logits = ops.cast(y_true, "float32"), ops.cast(logits, "float32")
+    # log(1 + e^l) - x l, which is the sum above without a sigmoid that may round to 0 or 1
+    return ops.sum(ops.softplus(logits) - x * logits, axis=tuple(range(1, len(logits.shape))))
+
+
+def kl_divergence(z_mean, z_log_var):
+    """Return by how much a diagonal Gaussian differs from the standard normal one, in nats.
+
+    KL(N(μ, σ²) || N(0, 1)) = ½ Σ_j (μ_j² + σ_j² - log σ_j² - 1), summed over the latent axes.
+
+    Args:
+        z_mean: `(batch, latent_dim)`, μ.
+        z_log_var: the same shape, log σ².
+
+    Returns:
+        `(batch,)` float32, not negative.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Source: Kingma and Welling 2014, arXiv:1312.6114, appendix B.
+    """
+    _check_same_shape(z_mean=z_mean, z_log_var=z_log_var)
+    mean, log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
+    return 0.5 * ops.sum(ops.square(mean) + ops.exp(log_var) - log_var - 1, axis=-1)
+
+
+def gaussian_log_density(z, z_mean, z_log_var):
+    """Return the logarithm of the density of a diagonal Gaussian, in nats.
+
+    log N(z; μ, σ²) = -½ Σ_j [log 2π + log σ_j² + (z_j - μ_j)² / σ_j²].
+
+    Args:
+        z: `(..., latent_dim)`, where the density is wanted.
+        z_mean: μ, of a shape that goes with that of `z`; 0 for the standard normal.
+        z_log_var: log σ², likewise; 0 for the standard normal.
+
+    Returns:
+        `(...,)` float32.
+    """
+    z = ops.cast(z, "float32")
+    mean, log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
+    square = ops.square(z - mean) * ops.exp(-log_var)
+    return -0.5 * ops.sum(math.log(2 * math.pi) + log_var + square, axis=-1)
+
+
+def _check_same_shape(**arrays):
+    shapes = [tuple(array.shape) for array in arrays.values()]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"{' and '.join(arrays)} must have the same shape; received {shapes[0]} and "
+            f"{shapes[1]}."
+        )
 
 
 def _mean_square_difference(y_true, y_pred):

@@ -694,6 +694,45 @@ def test_bad_augmentation_is_named(options, message):
         Augment(**options)
 
 
+def test_binarise_gives_each_pixel_its_chance():
+    grey = np.repeat(np.array([0.0, 0.2, 0.7, 1.0], "float32")[:, None], 40_000, axis=1)
+    bits = data.binarise(grey, seed=3)
+    assert bits.dtype == np.float32 and set(np.unique(bits)) == {0, 1}
+    np.testing.assert_allclose(bits.mean(axis=1), grey[:, 0], atol=4 * 0.5 / 200)
+    assert not bits[0].any() and bits[3].all()
+    np.testing.assert_array_equal(bits, data.binarise(grey, seed=3))
+    assert (bits[1] != data.binarise(grey, seed=4)[1]).any()
+    with pytest.raises(ValueError, match=r"grey levels in \[0, 1\]; received values from 0 to 255"):
+        data.binarise(np.array([0, 255]))
+
+
+@pytest.mark.parametrize("augment", [None, Augment(flip=True, shift=2)])
+def test_binarised_batches_are_drawn_anew_and_repeat_with_the_seed(augment):
+    images = np.full((64, 8, 8, 1), 0.3, "float32")
+    images[:, :4] = 1
+
+    def draw(**options):
+        made = data.batches(
+            images, np.arange(64), batch_size=16, binarise=True, augment=augment, **options
+        )
+        return passes(made, 2)
+
+    (first, _), (second, _) = draw(seed=1)
+    assert first.dtype == np.float32 and set(np.unique(first)) == {0, 1}
+    assert abs(first[:, 6:].mean() - 0.3) < 4 * 0.46 / np.sqrt(64 * 16)  # beyond any shift
+    assert first[:, 1].all()
+    assert (first != second).mean() > 0.1 and (first[:16] != first[16:32]).mean() > 0.1
+    np.testing.assert_array_equal(draw(seed=1)[1][0], second)
+    np.testing.assert_array_equal(draw(seed=1, first_epoch=1)[0][0], second)
+
+
+def test_binarise_refuses_other_ranges():
+    with pytest.raises(ValueError, match=r"float32 images in .0, 1.; received uint8"):
+        data.batches(np.zeros((2, 4, 4, 1), np.uint8), batch_size=1, binarise=True)
+    with pytest.raises(ValueError, match="from -1 to -1"):
+        data.batches(-np.ones((2, 4, 4, 1), np.float32), batch_size=1, binarise=True)
+
+
 def test_augmented_batches_come_fast_enough_to_keep_training_busy():
     images = np.zeros((20_000, 32, 32, 3), np.float32)
     dataset = data.batches(images, batch_size=500, shuffle=True, augment=Augment())

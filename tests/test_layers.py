@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from course_utils import layers
 from course_utils.layers import PatchWhitening
@@ -158,3 +159,40 @@ def test_style_layers_survive_saving(tmp_path):
         x = rng.random((2, size, 8, 3)).astype("float32")
         inputs = [x, np.eye(4, dtype="float32")[:2]]
         np.testing.assert_array_equal(loaded(inputs), model(inputs))
+
+
+# --- sampling ------------------------------------------------------------------------------------
+
+
+def test_samples_have_the_moments_that_are_asked_for():
+    mean, log_var = np.array([[1.5, -2.0]], "float32"), np.array([[0.0, -3.0]], "float32")
+    many = [np.repeat(values, 100_000, axis=0) for values in (mean, log_var)]
+    z = layers.Sampling(seed=0)(many).numpy()
+    deviation = np.exp(log_var[0] / 2)
+    assert np.all(np.abs(z.mean(axis=0) - mean[0]) < 4 * deviation / np.sqrt(100_000))
+    np.testing.assert_allclose(z.std(axis=0), deviation, rtol=0.01)
+    assert abs(np.corrcoef(z.T)[0, 1]) < 0.02
+
+
+def test_samples_are_differentiable_and_differ_from_call_to_call():
+    layer = layers.Sampling(seed=1)
+    mean, log_var = tf.constant([[0.3, -0.2]]), tf.constant([[0.5, -1.0]])
+    with tf.GradientTape() as tape:
+        tape.watch([mean, log_var])
+        z = layer([mean, log_var])
+        total = tf.reduce_sum(z)
+    to_mean, to_log_var = tape.gradient(total, [mean, log_var])
+    np.testing.assert_allclose(to_mean, 1)
+    np.testing.assert_allclose(to_log_var, (z - mean) / 2, rtol=1e-5)  # dσ/d log σ² = σ / 2
+    assert not np.allclose(layer([mean, log_var]), z)
+    assert np.allclose(layers.Sampling(seed=1)([mean, log_var]), z)
+
+
+def test_sampling_survives_saving(tmp_path):
+    inputs = [keras.Input((2,)), keras.Input((2,))]
+    model = keras.Model(inputs, layers.Sampling(seed=7)(inputs))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.layers[-1].seed == 7
+    values = [np.ones((3, 2), "float32"), np.zeros((3, 2), "float32")]
+    assert loaded(values).shape == (3, 2)

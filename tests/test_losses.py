@@ -1,8 +1,9 @@
-"""Losses of style transfer against loops, against TensorFlow, and against what papers say."""
+"""Losses against loops, against TensorFlow and SciPy, and against what papers say."""
 
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from course_utils import losses
@@ -179,3 +180,68 @@ def test_gradients_agree_with_finite_differences():
         expected[index] = (by_numpy(base + step) - by_numpy(base - step)) / 2e-5
     np.testing.assert_allclose(gradient, expected, atol=1e-4)
     assert keras.ops.shape(value) == (1,)
+
+
+# --- likelihoods and divergences -------------------------------------------------------------
+
+
+def test_reconstruction_loss_is_the_log_probability_of_coins():
+    logits = RNG.normal(size=(3, 4, 5, 1)).astype("float32") * 3
+    bits = RNG.integers(0, 2, logits.shape)
+    chance = 1 / (1 + np.exp(-logits.astype("float64")))
+    expected = -scipy.stats.bernoulli(chance).logpmf(bits).sum(axis=(1, 2, 3))
+    found = losses.reconstruction_loss(bits, logits)
+    assert found.shape == (3,) and found.dtype == "float32"
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_reconstruction_loss_of_grey_pixels_is_smallest_where_they_are_met():
+    grey = np.full((1, 2), 0.3, "float32")
+    best = np.log(0.3 / 0.7)
+    around = [
+        float(losses.reconstruction_loss(grey, np.full((1, 2), logit, "float32"))[0])
+        for logit in (best - 0.5, best, best + 0.5)
+    ]
+    entropy = scipy.stats.bernoulli(0.3).entropy()
+    assert around[1] == pytest.approx(2 * entropy, rel=1e-5) and around[1] == min(around)
+
+
+def test_reconstruction_loss_stays_finite_where_a_sigmoid_would_round():
+    logits = np.array([[60.0, -60.0, 60.0, -60.0]], "float32")
+    bits = np.array([[1.0, 0.0, 0.0, 1.0]], "float32")
+    assert float(losses.reconstruction_loss(bits, logits)[0]) == pytest.approx(120)
+
+
+def test_kl_divergence_against_monte_carlo():
+    mean, log_var = np.array([[0.7, -1.2, 0.1]]), np.array([[-1.0, 0.4, 0.0]])
+    posterior = scipy.stats.multivariate_normal(mean[0], np.diag(np.exp(log_var[0])))
+    prior = scipy.stats.multivariate_normal(np.zeros(3), np.eye(3))
+    draws = posterior.rvs(400_000, random_state=0)
+    samples = posterior.logpdf(draws) - prior.logpdf(draws)
+    error = samples.std() / np.sqrt(len(samples))
+    found = float(losses.kl_divergence(mean, log_var)[0])
+    assert abs(found - samples.mean()) < 4 * error < 0.02 * found
+
+
+def test_kl_divergence_sums_over_axes_and_vanishes_only_at_the_prior():
+    mean, log_var = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 4))
+    found = losses.kl_divergence(mean, log_var).numpy()
+    parts = [losses.kl_divergence(mean[:, j : j + 1], log_var[:, j : j + 1]) for j in range(4)]
+    np.testing.assert_allclose(found, np.sum(parts, axis=0), rtol=1e-5)
+    assert found.shape == (6,) and found.min() > 0
+    np.testing.assert_allclose(losses.kl_divergence(np.zeros((2, 4)), np.zeros((2, 4))), 0)
+
+
+def test_gaussian_log_density_against_scipy():
+    z, mean, log_var = RNG.normal(size=(3, 5, 4))
+    expected = scipy.stats.norm(mean, np.exp(log_var / 2)).logpdf(z).sum(axis=-1)
+    found = losses.gaussian_log_density(z, mean, log_var)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    prior = losses.gaussian_log_density(z, 0, 0)
+    np.testing.assert_allclose(prior, scipy.stats.norm.logpdf(z).sum(axis=-1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["reconstruction_loss", "kl_divergence"])
+def test_shapes_that_would_be_broadcast_are_refused(name):
+    with pytest.raises(ValueError, match=r"same shape; received \(2, 3\) and \(2, 1\)"):
+        getattr(losses, name)(np.zeros((2, 3)), np.zeros((2, 1)))
