@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from course_utils._drawing import FAINT, INK, PALETTE
+from course_utils._drawing import CLASS_COLOURS, FAINT, INK, PALETTE
 
 # --- curves ----------------------------------------------------------------------------------
 
@@ -192,3 +192,20 @@ def draw_bars(fig, probabilities, class_names, true_label, picture):
     ax.set(xlim=(0, 1.01), xticks=[])
     ax.grid(False)
     ax.spines[["bottom", "left"]].set_visible(False)
+
+
+def draw_map(ax, points, labels, class_names, limit, title):
+    """Draw points of a plane coloured by class, with the name of each class at its median."""
+    for index, name in enumerate(class_names):
+        chosen = points[labels == index]
+        if not len(chosen):
+            continue
+        colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
+        ax.scatter(*chosen.T, s=5, color=colour, alpha=0.5, linewidths=0)
+        place = np.clip(np.median(chosen, axis=0), -0.93 * limit, 0.93 * limit)
+        text = ax.text(
+            *place, name, color=colour, fontsize=15, weight="bold", ha="center", va="center"
+        )
+        text.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    ax.set_title(title, color=FAINT, fontsize=12)

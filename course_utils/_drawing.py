@@ -14,6 +14,11 @@ from matplotlib.figure import Figure
 PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#F0E442",
 )  # fmt: skip
+# Ten classes: Tol's muted palette, and ink for the tenth; each group bears its name as well.
+CLASS_COLOURS = (
+    "#CC6677", "#332288", "#DDCC77", "#117733", "#88CCEE",
+    "#882255", "#44AA99", "#999933", "#AA4499", "#222222",
+)  # fmt: skip
 INK, FAINT = "#222222", "#6b6b6b"
 DPI = 100
 STYLE = {

@@ -331,6 +331,53 @@ def traces(
 
 
 @draw.styled
+def latent_map(
+    maps: Mapping[str, np.ndarray],
+    labels: Sequence[int],
+    *,
+    class_names: Sequence[str] | None = None,
+    limit: float | None = None,
+    title: str | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """Draw where an encoder puts pictures on the plane, a panel for each encoder.
+
+    Args:
+        maps: `{title: points}`, points `(n, 2)`.
+        labels: `(n,)` classes of the pictures, the same for every map.
+        class_names: names of the classes 0, 1, ...; None writes the numbers.
+        limit: each panel shows [-limit, limit] along both axes; None shows nearly all of its
+            points, panel by panel.
+        title: what to see.
+        alt: alternative text.
+
+    Raises:
+        ValueError: if there is no map, or points and labels differ in number.
+    """
+    labels = np.asarray(labels, int)
+    maps = {name: np.asarray(points) for name, points in maps.items()}
+    shapes = [points.shape for points in maps.values()]
+    if not maps or any(shape != (len(labels), 2) for shape in shapes):
+        raise ValueError(
+            f"latent_map needs maps of one point (x, y) for each of {len(labels)} labels; received "
+            f"shapes {shapes}."
+        )
+    names = list(class_names or map(str, range(labels.max() + 1)))
+    columns = min(len(maps), 4)
+    rows = -(-len(maps) // columns)
+    side = 5.6 if columns == 1 else 4.4 if columns == 2 else 3.1
+    alt = alt or draw.describe(f"Latent map of {', '.join(maps)}", title)
+    fig = draw.new_figure(side * columns, side * rows + 0.4, alt, title)
+    panels = fig.subplots(rows, columns, squeeze=False).ravel()
+    for ax, (name, points) in zip(panels, maps.items(), strict=False):
+        reach = limit or max(np.quantile(np.abs(points), 0.995), 1e-3)
+        charts.draw_map(ax, points, labels, names, reach, name)
+    for ax in panels[len(maps) :]:
+        ax.set_axis_off()
+    return fig
+
+
+@draw.styled
 def confusion_matrix(
     matrix, class_names: Sequence[str], *, title: str | None = None, alt: str | None = None
 ) -> Figure:

@@ -14,7 +14,7 @@ import numpy as np
 from IPython import get_ipython
 from IPython.display import Image, display
 
-from course_utils import plots, runtime
+from course_utils import plots, render, runtime
 from course_utils.progress import bar, numbers
 
 REFRESH_SECONDS = 0.25  # how often the progress bar is drawn anew
@@ -243,6 +243,35 @@ class LiveProgress(keras.callbacks.Callback):
             self._bar = display(shown, display_id=True)
         else:
             self._bar.update(shown)
+
+
+class Preview(keras.callbacks.Callback):
+    """Show a picture of what the model can do, redrawn in place after each epoch.
+
+    Args:
+        draw: called without arguments; returns `(height, width[, 3])` uint8.
+        width: of the picture in the notebook, in pixels; None shows it at its own size.
+    """
+
+    def __init__(self, draw, width=None):
+        super().__init__()
+        self.draw, self.width = draw, width
+        self._shown = None
+
+    def on_train_begin(self, logs=None):
+        """Show what the model draws before the first step."""
+        self._shown = None
+        self.on_epoch_end(-1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Redraw."""
+        if get_ipython() is None:
+            return
+        picture = Image(data=render.encode_png(self.draw()), width=self.width)
+        if self._shown is None:
+            self._shown = display(picture, display_id=True)
+        else:
+            self._shown.update(picture)
 
 
 class Budget(keras.callbacks.Callback):

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "_charts": ("_drawing",),
     "plots": ("_drawing", "_charts"),
     "progress": ("plots", "render"),
-    "training": ("plots", "runtime", "progress"),
+    "training": ("plots", "render", "runtime", "progress"),
     # style transfer
     "crops": (),
     "backbones": ("runtime", "bundle", "downloads", "pictures"),

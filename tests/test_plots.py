@@ -390,7 +390,30 @@ def test_traces_refuse_runs_that_do_not_fit(runs):
         plots.traces(runs, xlabel="x", ylabel="y")
 
 
+def test_a_latent_map_shows_each_point_in_the_colour_of_its_class():
+    points = np.array([[0, 0], [1, 0], [1, 2], [-1, -1]], float)
+    labels = [0, 1, 1, 2]
+    fig = plots.latent_map({"a": points, "b": -points}, labels, limit=3, title="See")
+    for ax, sign in zip(fig.axes, (1, -1), strict=True):
+        shown = {t.get_text(): (t.get_color(), t.get_position()) for t in ax.texts}
+        assert set(shown) == {"0", "1", "2"} and ax.get_xlim() == (-3, 3) == ax.get_ylim()
+        assert shown["1"][1] == (sign * 1, sign * 1)  # the median of its two points
+        for group, label in zip(ax.collections, "012", strict=True):
+            np.testing.assert_array_equal(
+                group.get_offsets(), sign * points[np.array(labels) == int(label)]
+            )
+            colour = mpl.colors.to_rgb(shown[label][0])
+            np.testing.assert_allclose(group.get_facecolor()[0, :3], colour)
+
+
+@pytest.mark.parametrize("maps", [{}, {"a": np.zeros((3, 2))}, {"a": np.zeros((2, 3))}])
+def test_latent_maps_that_do_not_fit_are_refused(maps):
+    with pytest.raises(ValueError, match="one point .x, y. for each of 2 labels; received"):
+        plots.latent_map(maps, [0, 1])
+
+
 EXAMPLES = {
+    "latent_map": lambda: plots.latent_map({"a": np.eye(2)}, [0, 1], title="See"),
     "image_grid": lambda: plots.image_grid(np.zeros((2, 8, 8)), suptitle="See"),
     "feature_grid": lambda: plots.feature_grid(np.zeros((4, 4, 2))),
     "filter_grid": lambda: plots.filter_grid(np.zeros((3, 3, 3, 2))),

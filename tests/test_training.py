@@ -1,9 +1,11 @@
 """Training: history, interruption, exact resume, budgets, schedules, averaging, display."""
 
+import io
 import json
 
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 
 from course_utils import data, training
@@ -329,6 +331,34 @@ def test_display_updates_one_bar_and_one_picture(monkeypatch):
     assert "left" not in bar.things[-1].data
     assert len(curves.things) == 3
     assert curves.things[-1].data.startswith(b"\x89PNG")
+
+
+def test_a_preview_is_drawn_before_and_after_every_epoch(monkeypatch):
+    shown = []
+
+    class Handle:
+        def __init__(self, thing):
+            self.things = [thing]
+            shown.append(self)
+
+        def update(self, thing):
+            self.things.append(thing)
+
+    monkeypatch.setattr(training, "get_ipython", object)
+    monkeypatch.setattr(training, "display", lambda thing, display_id: Handle(thing))
+    drawn = []
+
+    def draw():
+        drawn.append(np.full((4, 6), len(drawn), np.uint8))
+        return drawn[-1]
+
+    preview = training.Preview(draw, width=60)
+    training.fit(make_model(), make_batches(), epochs=3, callbacks=[preview], live=False)
+    (handle,) = shown  # one picture, replaced in place
+    assert len(drawn) == len(handle.things) == 4
+    for thing, picture in zip(handle.things, drawn, strict=True):
+        np.testing.assert_array_equal(np.asarray(PIL.Image.open(io.BytesIO(thing.data))), picture)
+        assert thing.width == 60
 
 
 def test_without_a_notebook_a_line_an_epoch(capsys):
