@@ -20,6 +20,12 @@ from course_utils._exercises_style import (
     check_keep_luminance,
     check_total_variation,
 )
+from course_utils._exercises_vae import (
+    check_importance_weighted_bound,
+    check_kl_divergence,
+    check_latent_grid,
+    check_reparameterise,
+)
 
 __all__ = [
     "check_conv2d",
@@ -28,7 +34,11 @@ __all__ = [
     "check_grad_cam",
     "check_gram_changes",
     "check_gram_matrix",
+    "check_importance_weighted_bound",
     "check_keep_luminance",
+    "check_kl_divergence",
+    "check_latent_grid",
     "check_receptive_field",
+    "check_reparameterise",
     "check_total_variation",
 ]

@@ -2,6 +2,8 @@ import functools
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
+from scipy.stats import norm
 
 from course_utils import exercises
 
@@ -84,6 +86,24 @@ def gram_changes(change):
     return int(change in ("mirrored", "pixels shuffled"))
 
 
+def kl_divergence(z_mean, z_log_var):
+    return -0.5 * np.sum(1 + z_log_var - z_mean**2 - np.exp(z_log_var), axis=1)
+
+
+def reparameterise(z_mean, z_log_var, epsilon):
+    return z_mean + np.exp(0.5 * z_log_var) * epsilon
+
+
+def latent_grid(n):
+    q = norm.ppf((np.arange(n) + 0.5) / n)
+    return np.stack(np.meshgrid(q, q[::-1]), axis=-1)
+
+
+def importance_weighted_bound(log_weights):
+    top = log_weights.max(axis=1, keepdims=True)
+    return np.mean(np.log(np.exp(log_weights - top).mean(axis=1)) + top[:, 0])
+
+
 SOLUTIONS = {
     exercises.check_conv2d: conv2d,
     exercises.check_conv_parameters: conv_parameters,
@@ -94,6 +114,10 @@ SOLUTIONS = {
     exercises.check_total_variation: total_variation,
     exercises.check_keep_luminance: keep_luminance,
     exercises.check_gram_changes: gram_changes,
+    exercises.check_kl_divergence: kl_divergence,
+    exercises.check_reparameterise: reparameterise,
+    exercises.check_latent_grid: latent_grid,
+    exercises.check_importance_weighted_bound: importance_weighted_bound,
 }
 CHECKS = list(SOLUTIONS)
 
@@ -537,3 +561,143 @@ def test_the_predictions_are_what_a_trained_network_shows():
     same = max(distances[c] for c in distances if not gram_changes(c))
     other = min(distances[c] for c in distances if gram_changes(c))
     assert other > 2 * same, distances
+
+
+# --- notebook 04 -----------------------------------------------------------------------------
+
+
+def gaussian_kl(z_mean, variance, log_variance):
+    return 0.5 * np.sum(z_mean**2 + variance - log_variance - 1, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("student", "hint"),
+    [
+        (lambda m, v: kl_divergence(m, v) / 3, "averaged over the latent axes"),
+        (  # the article's
+            lambda m, v: -0.5 * np.mean(1 + v - m**2 - np.exp(v)),
+            "averaged over the batch and over the latent axes",
+        ),
+        (lambda m, v: kl_divergence(m, v).mean(), "one number for the whole batch"),
+        (lambda m, v: 0.5 * (m**2 + np.exp(v) - v - 1), "one number for each latent axis"),
+        (lambda m, v: 0.5 * (m**2 + np.exp(v) - v - 1).sum(axis=0), "runs over the batch"),
+        (lambda m, v: np.sum(m**2 + np.exp(v) - v - 1, axis=1), "the half"),
+        (lambda m, v: 0.5 * np.sum(1 + v - m**2 - np.exp(v), axis=1), "the sign is wrong"),
+        (lambda m, v: gaussian_kl(m, v**2, 2 * np.log(v)), "taken for σ; it is log σ²"),
+        (lambda m, v: gaussian_kl(m, v, np.log(v)), "taken for σ²; it is log σ²"),
+        (lambda m, v: gaussian_kl(m, v**2, v), "not the square of z_log_var"),
+        (lambda m, v: gaussian_kl(m, np.exp(v) ** 2, 2 * v), "taken for log σ; it is log σ²"),
+        (lambda m, v: gaussian_kl(m, np.exp(v) ** 2, v), "do not square it"),
+        (lambda m, v: gaussian_kl(m, np.exp(0.5 * v), v), "without the half"),
+        (lambda m, v: 0.5 * (np.sum(m**2 + np.exp(v) - v, axis=1) - 1), "inside the sum"),
+    ],
+)
+def test_kl_divergence_mistakes(student, hint, line):
+    assert hint in rejects(exercises.check_kl_divergence, student, line).split(" Hint: ")[1]
+
+
+@pytest.mark.parametrize(
+    ("student", "hint"),
+    [
+        (lambda m, v, e: m + v * e, "taken for the standard deviation"),
+        (lambda m, v, e: m + np.exp(v) * e, "is the variance"),
+        (lambda m, v, e: m + np.sqrt(v) * e, "the logarithm is not undone"),
+        (lambda m, v, e: m + np.exp(-0.5 * v) * e, "the sign in the exponent"),
+        (lambda m, v, e: 1.0 * m, "the noise is not used"),
+        (lambda m, v, e: (m + e) * np.exp(0.5 * v), "the mean is scaled as well"),
+        (lambda m, v, e: m + np.exp(0.5 * v) * e[0, 0], "used more than once"),
+        (lambda m, v, e: m + np.exp(0.5 * v) * e[:1], "used more than once"),
+        (lambda m, v, e: m + np.exp(0.5 * v) * e[:, :1], "used more than once"),
+        (lambda m, v, e: m + np.exp(0.5 * v) * e.mean(), "used more than once"),
+        (lambda m, v, e: (m + np.exp(0.5 * v) * e)[0], "the shape of the mean"),
+    ],
+)
+def test_reparameterise_mistakes(student, hint, line):
+    assert hint in rejects(exercises.check_reparameterise, student, line).split(" Hint: ")[1]
+
+
+def grid_of(values, down=True):
+    return np.stack(np.meshgrid(values, values[::-1] if down else values), axis=-1)
+
+
+def middles(n):
+    return (np.arange(n) + 0.5) / n
+
+
+@pytest.mark.parametrize(
+    ("student", "hint"),
+    [
+        (lambda n: grid_of(middles(n)), "these are probabilities"),
+        (lambda n: grid_of(middles(n), down=False), "these are probabilities"),
+        (lambda n: grid_of(norm.ppf(middles(n)), down=False), "y grows downwards"),
+        (lambda n: grid_of(norm.ppf(np.linspace(0, 1, n))), "are infinite"),
+        (lambda n: grid_of(norm.ppf(np.arange(n) / n)), "are infinite"),
+        (lambda n: grid_of(norm.ppf(np.linspace(0.05, 0.95, n))), "not the values"),
+        (lambda n: grid_of(np.linspace(-2, 2, n)), "not the values"),  # the article's
+        (lambda n: grid_of(np.linspace(-2, 2, n), down=False), "y grows downwards"),
+        (lambda n: latent_grid(n)[:, ::-1], "x grows to the left"),
+        (lambda n: latent_grid(n)[..., ::-1], "the axes are exchanged"),
+        (
+            lambda n: np.stack(np.meshgrid(*[norm.ppf(middles(n))] * 2, indexing="ij"), axis=-1),
+            "the axes are exchanged",
+        ),
+        (lambda n: latent_grid(n).transpose(1, 0, 2), "the axes are exchanged"),
+        (lambda n: latent_grid(n).reshape(-1, 2), "give them the shape"),
+        (lambda n: np.moveaxis(latent_grid(n), -1, 0), "stack them with axis=-1"),
+        (lambda n: np.stack(np.meshgrid(*[norm.ppf(middles(n))] * 2)), "stack them with axis=-1"),
+        (lambda n: latent_grid(n)[..., 0], "two numbers"),
+    ],
+)
+def test_latent_grid_mistakes(student, hint, line):
+    assert hint in rejects(exercises.check_latent_grid, student, line).split(" Hint: ")[1]
+
+
+def log_mean_exp(log_weights):
+    return np.log(np.exp(log_weights).mean(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("student", "hint"),
+    [
+        (lambda w: w.mean(), "which is the ELBO"),
+        (lambda w: logsumexp(w, axis=1).mean(), "log k is missing"),
+        (lambda w: (logsumexp(w, axis=1) + np.log(w.shape[1])).mean(), "subtract log k"),
+        (lambda w: log_mean_exp(w).mean(), "overflows"),
+        (lambda w: log_mean_exp(np.float64(w)).mean(), "each row's own maximum"),
+        (lambda w: (log_mean_exp(w - w.max()) + w.max()).mean(), "each row's own maximum"),
+        (lambda w: -log_mean_exp(w).mean(), "the sign is wrong"),
+        (lambda w: log_mean_exp(w).sum(), "not the mean"),
+        (log_mean_exp, "one bound for each picture"),
+        (lambda w: np.log(np.exp(w).mean()), "weights of different pictures"),
+        (lambda w: np.log(np.exp(w).mean(axis=0)).mean(), "the axes are exchanged"),
+        (lambda w: w.max(axis=1).mean(), "the largest weight"),
+        (lambda w: np.exp(w).mean(), "the logarithm is missing"),
+        (
+            lambda w: np.log(np.exp(np.float64(w)).mean(axis=1) + 1e-300).mean(),
+            "only hides that exp underflows",
+        ),
+        (
+            lambda w: importance_weighted_bound(np.clip(w, -np.inf, 700)),
+            "",  # wrong for large weights only, and not recognised
+        ),
+    ],
+)
+def test_importance_weighted_bound_mistakes(student, hint, line):
+    message = rejects(exercises.check_importance_weighted_bound, student, line)
+    assert hint in message.split(" Hint: ")[-1]
+
+
+def test_the_package_solves_the_exercises_of_notebook_04():
+    """What students are asked to write is what the package computes, under another name."""
+    from course_utils import layers, losses, samplers
+
+    def sampled(z_mean, z_log_var, epsilon):  # Sampling's formula, with its own noise taken out
+        layer = layers.Sampling(seed=0)
+        again = layers.Sampling(seed=0)
+        unit = np.asarray(again([np.zeros_like(z_mean), np.zeros_like(z_mean)]))
+        z = np.asarray(layer([z_mean, z_log_var]))
+        return z_mean + (z - z_mean) / unit * epsilon
+
+    assert exercises.check_kl_divergence(losses.kl_divergence)
+    assert exercises.check_reparameterise(sampled)
+    assert exercises.check_latent_grid(samplers.latent_grid)
