@@ -143,8 +143,13 @@ def _label_ends(ax, labels):
 # --- charts ----------------------------------------------------------------------------------
 
 
-def draw_reliability(fig, bins, counts, accuracy, confidence, note):
+def draw_reliability(fig, bins, confidences, correct, note):
     """Draw accuracy bars with their gap to the confidence, and the histogram below."""
+    index = np.minimum((confidences * bins).astype(int), bins - 1)
+    counts = np.bincount(index, minlength=bins)
+    used = counts > 0
+    accuracy = np.bincount(index, correct.astype(float), bins)[used] / counts[used]
+    confidence = np.bincount(index, confidences, bins)[used] / counts[used]
     top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     width = 1 / bins
     centres = (np.arange(bins) + 0.5) / bins
@@ -192,6 +197,17 @@ def draw_bars(fig, probabilities, class_names, true_label, picture):
     ax.set(xlim=(0, 1.01), xticks=[])
     ax.grid(False)
     ax.spines[["bottom", "left"]].set_visible(False)
+
+
+def draw_maps(fig, maps, labels, class_names, limit, columns):
+    """Draw a panel for each map; without a limit, one that shows nearly all of its points."""
+    names = list(class_names or map(str, range(labels.max() + 1)))
+    panels = fig.subplots(-(-len(maps) // columns), columns, squeeze=False).ravel()
+    for ax, (name, points) in zip(panels, maps.items(), strict=False):
+        reach = limit or max(np.quantile(np.abs(points), 0.995), 1e-3)
+        draw_map(ax, np.asarray(points), labels, names, reach, name)
+    for ax in panels[len(maps) :]:
+        ax.set_axis_off()
 
 
 def draw_map(ax, points, labels, class_names, limit, title):

@@ -355,25 +355,17 @@ def latent_map(
         ValueError: if there is no map, or points and labels differ in number.
     """
     labels = np.asarray(labels, int)
-    maps = {name: np.asarray(points) for name, points in maps.items()}
-    shapes = [points.shape for points in maps.values()]
+    shapes = [np.shape(points) for points in maps.values()]
     if not maps or any(shape != (len(labels), 2) for shape in shapes):
         raise ValueError(
             f"latent_map needs maps of one point (x, y) for each of {len(labels)} labels; received "
             f"shapes {shapes}."
         )
-    names = list(class_names or map(str, range(labels.max() + 1)))
-    columns = min(len(maps), 4)
-    rows = -(-len(maps) // columns)
-    side = 5.6 if columns == 1 else 4.4 if columns == 2 else 3.1
     alt = alt or draw.describe(f"Latent map of {', '.join(maps)}", title)
-    fig = draw.new_figure(side * columns, side * rows + 0.4, alt, title)
-    panels = fig.subplots(rows, columns, squeeze=False).ravel()
-    for ax, (name, points) in zip(panels, maps.items(), strict=False):
-        reach = limit or max(np.quantile(np.abs(points), 0.995), 1e-3)
-        charts.draw_map(ax, points, labels, names, reach, name)
-    for ax in panels[len(maps) :]:
-        ax.set_axis_off()
+    columns = min(len(maps), 4)
+    side = {1: 5.6, 2: 4.4}.get(columns, 3.1)
+    fig = draw.new_figure(side * columns, side * -(-len(maps) // columns) + 0.4, alt, title)
+    charts.draw_maps(fig, maps, labels, class_names, limit, columns)
     return fig
 
 
@@ -463,15 +455,10 @@ def reliability_diagram(
             "confidences must lie in [0, 1]; received values from "
             f"{confidences.min():.4g} to {confidences.max():.4g}."
         )
-    index = np.minimum((confidences * bins).astype(int), bins - 1)
-    counts = np.bincount(index, minlength=bins)
-    used = counts > 0
-    accuracy = np.bincount(index, correct.astype(float), bins)[used] / counts[used]
-    confidence = np.bincount(index, confidences, bins)[used] / counts[used]
     note = "" if ece is None else f"expected calibration error {ece:.1%}"
     alt = alt or draw.describe(f"Reliability diagram {note}".strip(), title)
     fig = draw.new_figure(6, 5.4, alt, title)
-    charts.draw_reliability(fig, bins, counts, accuracy, confidence, note)
+    charts.draw_reliability(fig, bins, confidences, correct, note)
     return fig
 
 
