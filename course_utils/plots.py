@@ -358,7 +358,7 @@ def latent_map(
     shapes = [np.shape(points) for points in maps.values()]
     if not maps or any(shape != (len(labels), 2) for shape in shapes):
         raise ValueError(
-            f"latent_map needs one point (x, y) for each of {len(labels)} labels; received {shapes}."
+            f"latent_map needs a point (x, y) for each of {len(labels)} labels, received {shapes}."
         )
     alt = alt or draw.describe(f"Latent map of {', '.join(maps)}", title)
     columns = min(len(maps), 4)

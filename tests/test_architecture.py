@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "pictures": ("runtime", "bundle", "downloads", "data"),
     "checkpoints": ("runtime", "layers", "bundle"),
     "samplers": ("schedules",),
+    "judge": ("runtime", "data", "checkpoints", "metrics"),
     "_drawing": (),
     "_charts": ("_drawing",),
     "plots": ("_drawing", "_charts"),

@@ -408,7 +408,7 @@ def test_a_latent_map_shows_each_point_in_the_colour_of_its_class():
 
 @pytest.mark.parametrize("maps", [{}, {"a": np.zeros((3, 2))}, {"a": np.zeros((2, 3))}])
 def test_latent_maps_that_do_not_fit_are_refused(maps):
-    with pytest.raises(ValueError, match=r"one point .x, y. for each of 2 labels; received"):
+    with pytest.raises(ValueError, match=r"a point .x, y. for each of 2 labels, received"):
         plots.latent_map(maps, [0, 1])
 
 

@@ -1,4 +1,4 @@
-"""Train a shipped model from scratch: run its notebook in the `full` profile.
+"""Train a shipped model from scratch: run its notebook in the `full` profile, or its script.
 
     python tools/make_checkpoint.py NAME
 
@@ -9,21 +9,29 @@ executed notebook lies in `build/`; the checkpoint is where the notebook saves i
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Which notebook trains which checkpoint.
-NOTEBOOK_OF = {"cnn": "01_cnn.ipynb", "style": "02_style_transfer.ipynb"}
+NOTEBOOK_OF = {
+    "cnn": "01_cnn.ipynb",
+    "style": "02_style_transfer.ipynb",
+    "vae": "04_vae.ipynb",  # and "vae-maps"
+}
+SCRIPT_OF = {"judge": "train_judge.py"}  # no lesson, but what generators are measured with
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=sorted(NOTEBOOK_OF))
+    parser.add_argument("name", choices=sorted(NOTEBOOK_OF | SCRIPT_OF))
     name = parser.parse_args(arguments).name
     # The kernel is this environment's, whatever kernels the user has registered.
     os.environ.pop("JUPYTER_PATH", None)
     os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1", "COURSE_PROFILE": "full"}
+    if name in SCRIPT_OF:
+        return subprocess.call([sys.executable, ROOT / "tools" / SCRIPT_OF[name]], cwd=ROOT)
 
     import papermill
 
