@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 import ipywidgets
 import numpy as np
 
+from course_utils import pads, runtime
 from course_utils import render as drawing
-from course_utils import runtime
 
 _RESTORED = ("options", "max", "min", "value")  # by Reset, in this order: a value must fit
 
@@ -43,7 +43,8 @@ class Live:
         render: `state -> (height, width[, 3])` uint8, where `state` maps the name of each control
             to its value; for a `FileUpload`, what `read` made of the file, or None.
         controls: named ipywidgets; each must have a description, which is its label. Choose among
-            few things with a SelectionSlider: JupyterLab takes the arrow keys from a Dropdown.
+            few things with a SelectionSlider: JupyterLab takes the arrow keys from a Dropdown. Pads
+            (`pads`) stand left of the picture.
         name: of this widget; it gets the CSS class `course-<name>`, each control
             `course-<control>`, the buttons `course-reset` and so on.
         alt: what the picture shows, in one sentence.
@@ -117,11 +118,16 @@ class Live:
         self._refresh()
 
     def _assemble(self, name: str) -> None:
-        labels = [c.description for c in self.controls.values() if not _is_upload(c)]
+        squares = {key: control for key, control in self.controls.items() if _is_pad(control)}
+        labels = [
+            control.description
+            for key, control in self.controls.items()
+            if not _is_upload(control) and key not in squares
+        ]
         label_width = 0.6 * max(map(len, labels), default=0) + 0.4
         for key, control in self.controls.items():
             control.add_class(f"course-{key}")
-            if not _is_upload(control):
+            if not _is_upload(control) and key not in squares:
                 control.style.description_width = f"{label_width:.1f}em"
                 control.layout.width = "auto"
             control.observe(lambda change, key=key: self._changed(key, change.new), "value")
@@ -129,7 +135,11 @@ class Live:
         reset.add_class("course-reset")
         reset.on_click(lambda _: self.reset())
         grid = ipywidgets.GridBox(
-            [control for key, control in self.controls.items() if key not in self.files],
+            [
+                control
+                for key, control in self.controls.items()
+                if key not in self.files and key not in squares
+            ],
             layout=ipywidgets.Layout(
                 grid_template_columns="repeat(auto-fill, minmax(min(300px, 100%), 1fr))",
                 grid_gap="0 20px",
@@ -139,9 +149,15 @@ class Live:
             [*self._buttons(), *(self.controls[key] for key in self.files), reset],
             layout=ipywidgets.Layout(flex_flow="row wrap"),
         )
+        picture = self._image
+        if squares:
+            picture = ipywidgets.HBox(
+                [ipywidgets.VBox(list(squares.values())), self._image],
+                layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 16px"),
+            )
         style = ipywidgets.HTML(_STYLE, layout=ipywidgets.Layout(height="0", margin="0"))
         self.box = ipywidgets.VBox(
-            [style, grid, buttons, *self._bars(), self._message, self._image, self._caption],
+            [style, grid, buttons, *self._bars(), self._message, picture, self._caption],
             layout=ipywidgets.Layout(max_width="1000px"),
         )
         self.box.add_class("course-shell")
@@ -259,6 +275,11 @@ class _Prints(io.TextIOBase):
 
     def text(self) -> str:
         return "".join(self._parts)
+
+
+def _is_pad(control) -> bool:
+    """Tell whether a control is a square to work on, which belongs beside the picture."""
+    return isinstance(control, pads.DrawPad | pads.PointPad)
 
 
 def _is_upload(control) -> bool:

@@ -36,7 +36,8 @@ MAY_IMPORT = {
     # widgets
     "explain": ("runtime",),
     "render": ("plots",),
-    "shells": ("runtime", "render"),
+    "pads": ("render",),
+    "shells": ("runtime", "render", "pads"),
     "slow": ("shells",),
     "_memory": (),
     "studio": ("render", "_memory"),
