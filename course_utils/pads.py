@@ -118,6 +118,7 @@ class DrawPad(anywidget.AnyWidget):
 
     @raster.setter
     def raster(self, raster):
+        """Replace the drawing."""
         self.value = self._packed(raster)
 
     @staticmethod
