@@ -153,7 +153,9 @@ class Live:
         if squares:
             picture = ipywidgets.HBox(
                 [ipywidgets.VBox(list(squares.values())), self._image],
-                layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 16px"),
+                layout=ipywidgets.Layout(
+                    flex_flow="row wrap", align_items="flex-start", grid_gap="0 16px"
+                ),
             )
         style = ipywidgets.HTML(_STYLE, layout=ipywidgets.Layout(height="0", margin="0"))
         self.box = ipywidgets.VBox(

@@ -79,6 +79,12 @@ def drag(pads, name, *stops):
     return points
 
 
+def test_the_picture_keeps_its_shape_beside_the_pads(pads):
+    height, width = np.asarray(Image.open(io.BytesIO(pads.pixels()))).shape[:2]
+    box = pads.image.bounding_box()
+    assert box["width"] / box["height"] == pytest.approx(width / height, rel=0.05)
+
+
 def test_the_point_follows_the_pointer_while_it_is_down(pads):
     before = pads.source()
     drag(pads, "point", (0.5, 0.5), (0.75, 0.25))
