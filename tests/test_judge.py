@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 
-from course_utils import checkpoints, data, judge
+from course_utils import checkpoints, data, judge, metrics
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +40,24 @@ def test_features_and_probabilities_are_those_of_the_network(expert, digits):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
     np.testing.assert_array_equal(probabilities.argmax(axis=1), expert.labels(images))
     kernel, bias = checkpoints.load("judge").get_layer("logits").get_weights()
-    logits = features @ kernel + bias
+    logits = (features @ kernel + bias) / judge._TEMPERATURE
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, atol=1e-4)
+
+
+def test_probabilities_are_calibrated(expert, digits):
+    train_images, train_labels = (array[-10_000:] for array in data.load_mnist("train"))
+    logits = expert._both(train_images)[1].astype(float)
+
+    def cross_entropy(temperature):
+        log_p = scipy.special.log_softmax(logits / temperature, axis=1)
+        return -log_p[np.arange(10_000), train_labels].mean()
+
+    best = scipy.optimize.minimize_scalar(cross_entropy, bounds=(0.1, 2), method="bounded")
+    assert judge._TEMPERATURE == pytest.approx(best.x, rel=0.03)
+    images, labels = digits
+    error = metrics.expected_calibration_error(expert.probabilities(images), labels)
+    assert error < 0.01 and cross_entropy(1) > 5 * cross_entropy(judge._TEMPERATURE)
 
 
 def test_real_digits_score_well_and_others_worse(expert, digits):
