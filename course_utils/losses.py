@@ -1,4 +1,4 @@
-"""What training makes small: style and content, likelihoods and divergences.
+"""What training makes small: style and content, likelihoods, divergences, a game of two networks.
 
 Every loss is computed for each picture of a batch by itself; its shape is `(batch,)`.
 """
@@ -180,6 +180,95 @@ def gaussian_log_density(z, z_mean, z_log_var):
     mean, log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
     square = ops.square(z - mean) * ops.exp(-log_var)
     return -0.5 * ops.sum(math.log(2 * math.pi) + log_var + square, axis=-1)
+
+
+# --- two networks against each other ---------------------------------------------------------
+
+
+def discriminator_loss(real_logits, fake_logits):
+    """How badly a discriminator tells real pictures from generated ones, in nats.
+
+    -log σ(d(x)) - log(1 - σ(d(G(z)))) = softplus(-d(x)) + softplus(d(G(z))), for pairs of one real
+    and one generated picture; σ is the sigmoid. It is 2 log 2 = 1.386 for one that always says
+    "as likely as not".
+
+    Args:
+        real_logits: `(batch,)` or `(batch, 1)`, of real pictures; large where it says "real".
+        fake_logits: the same shape, of generated pictures.
+
+    Returns:
+        `(batch,)` float32, not negative.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Source: Goodfellow et al. 2014, arXiv:1406.2661, Eq. 1.
+    """
+    _check_same_shape(real_logits=real_logits, fake_logits=fake_logits)
+    return ops.softplus(-_flat(real_logits)) + ops.softplus(_flat(fake_logits))
+
+
+def generator_loss(fake_logits):
+    """How badly a generator deceives: -log σ(d(G(z))), the loss that does not saturate.
+
+    Its slope with respect to the logit, σ(d) - 1, is close to -1 where the discriminator is sure
+    that the picture is generated: where there is most to learn.
+
+    Args:
+        fake_logits: `(batch,)` or `(batch, 1)`, the discriminator's answer to generated pictures.
+
+    Returns:
+        `(batch,)` float32, not negative.
+
+    Source: Goodfellow et al. 2014, arXiv:1406.2661, §3.
+    """
+    return ops.softplus(-_flat(fake_logits))
+
+
+def saturating_generator_loss(fake_logits):
+    """Return the generator's side of the minimax game: log(1 - σ(d(G(z)))).
+
+    Its slope with respect to the logit, -σ(d), is close to 0 where the discriminator is sure that
+    the picture is generated, so that a bad generator learns nothing.
+
+    Args:
+        fake_logits: `(batch,)` or `(batch, 1)`, the discriminator's answer to generated pictures.
+
+    Returns:
+        `(batch,)` float32, not positive.
+
+    Source: Goodfellow et al. 2014, arXiv:1406.2661, Eq. 1.
+    """
+    return -ops.softplus(_flat(fake_logits))
+
+
+def r1_penalty(discriminator, images):
+    """How steep a discriminator is at real pictures: |∂d(x) / ∂x|², summed over the pixels.
+
+    Where generated pictures are like real ones, there is nothing to tell apart, and d should be
+    flat. A slope there pushes the generator away again.
+
+    Args:
+        discriminator: from `(batch, height, width, channels)` to logits `(batch,)` or `(batch, 1)`;
+            each logit must depend on its own picture alone.
+        images: real pictures, float32.
+
+    Returns:
+        `(batch,)` float32, not negative; it can be differentiated with respect to the weights.
+
+    Source: Mescheder et al. 2018, arXiv:1801.04406, Eq. 9, without the factor γ/2.
+    """
+    import tensorflow as tf
+
+    images = tf.convert_to_tensor(images)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        total = tf.reduce_sum(discriminator(images))  # one gradient for each picture
+    return tf.reduce_sum(tf.square(tape.gradient(total, images)), axis=(1, 2, 3))
+
+
+def _flat(logits):
+    return ops.reshape(ops.cast(logits, "float32"), (-1,))
 
 
 def _check_same_shape(**arrays):

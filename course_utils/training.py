@@ -51,8 +51,9 @@ def fit(
             on from the last finished epoch. None keeps nothing.
 
     Returns:
-        dict of lists, one number an epoch: `loss`, the model's metrics, `val_...` where validation
-        data was given, and `seconds` (wall-clock time of the epoch, validation excluded).
+        dict of lists, one number an epoch: what the model's `train_step` returns (`loss`, or
+        several losses), the model's metrics, `val_...` where validation data was given, and
+        `seconds` (wall-clock time of the epoch, validation excluded).
 
     Raises:
         ValueError: if `epochs` is not a positive integer, or the model is not compiled.
@@ -83,7 +84,7 @@ def fit(
                 callbacks=[*callbacks, record, *extra],
             )
     except KeyboardInterrupt:
-        done = len(record.history.get("loss", []))
+        done = len(record.history.get("seconds", []))
         if not done:  # cells below find a history all the same
             record.add(record.logs or {"loss": float("nan"), "accuracy": float("nan")})
         steps = int(model.optimizer.iterations)
@@ -112,8 +113,9 @@ class _Record(keras.callbacks.Callback):
             return 0
         record = json.loads(path.read_text(encoding="utf-8"))
         self.history = record["history"]
-        model.optimizer.build(model.trainable_variables)
-        epochs = len(self.history["loss"])
+        if not model.optimizer.built:  # a model with several optimizers builds its own
+            model.optimizer.build(model.trainable_variables)
+        epochs = len(self.history["seconds"])
         model.load_weights(self._weights(epochs))  # the optimizer's variables are part of them
         for variable, value in zip(_seeds(model), record["seeds"], strict=True):
             variable.assign(value)
@@ -187,7 +189,7 @@ class LiveProgress(keras.callbacks.Callback):
         """Open the display."""
         self.epochs = self.params["epochs"]
         self.steps = self.params["steps"] or 1
-        self._epoch = len(self.history.get("loss", []))
+        self._epoch = len(self.history.get("seconds", []))
         self._begin = self._drawn = time.perf_counter()
         self._before = self._progress(0)
         self._bar = self._curves = None
@@ -208,8 +210,10 @@ class LiveProgress(keras.callbacks.Callback):
         if get_ipython() is None:
             return
         picture = io.BytesIO()
-        others = [key for key in self.history if not key.startswith("val_")]
-        metrics = ["loss", *(key for key in others if key not in ("loss", "seconds"))][:2]
+        keys = [key for key in self.history if key != "seconds" and not key.startswith("val_")]
+        metrics = sorted(keys, key=lambda key: key != "loss")[
+            :2
+        ]  # the loss, if there is one, first
         figure = plots.curves({self.label: self.history}, metrics=metrics)
         figure.savefig(picture, format="png")
         picture = Image(data=picture.getvalue())

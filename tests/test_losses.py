@@ -245,3 +245,95 @@ def test_gaussian_log_density_against_scipy():
 def test_shapes_that_would_be_broadcast_are_refused(name):
     with pytest.raises(ValueError, match=r"same shape; received \(2, 3\) and \(2, 1\)"):
         getattr(losses, name)(np.zeros((2, 3)), np.zeros((2, 1)))
+
+
+# --- two networks against each other ---------------------------------------------------------
+
+LOGITS = np.array([-3.0, -0.5, 0.0, 1.0, 4.0], "float32")
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x.astype("float64")))
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 1)])
+def test_discriminator_loss_is_binary_cross_entropy(shape):
+    real, fake = LOGITS.reshape(shape), LOGITS[::-1].copy().reshape(shape)
+    found = losses.discriminator_loss(real, fake)
+    assert found.shape == (5,) and found.dtype == "float32"
+    expected = -np.log(sigmoid(LOGITS)) - np.log(1 - sigmoid(LOGITS[::-1]))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    keras_loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
+    both = keras_loss(np.ones((5, 1)), LOGITS[:, None]) + keras_loss(
+        np.zeros((5, 1)), LOGITS[::-1][:, None]
+    )
+    np.testing.assert_allclose(found, both, rtol=1e-5)
+
+
+def test_discriminator_loss_of_ignorance_and_of_certainty():
+    undecided = losses.discriminator_loss(np.zeros(1, "float32"), np.zeros(1, "float32"))
+    np.testing.assert_allclose(undecided, [2 * np.log(2)], rtol=1e-6)
+    sure = np.full(1, 1000, "float32")
+    np.testing.assert_array_equal(losses.discriminator_loss(sure, -sure), [0])
+    np.testing.assert_allclose(losses.discriminator_loss(-sure, sure), [2000])
+
+
+def test_discriminator_loss_refuses_other_shapes():
+    with pytest.raises(ValueError, match=r"same shape; received \(5,\) and \(4,\)"):
+        losses.discriminator_loss(LOGITS, LOGITS[:4])
+
+
+def test_generator_losses_and_their_slopes():
+    logits = tf.constant(LOGITS[:, None])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(logits)
+        steep, flat = losses.generator_loss(logits), losses.saturating_generator_loss(logits)
+    assert steep.shape == flat.shape == (5,)
+    np.testing.assert_allclose(steep, -np.log(sigmoid(LOGITS)), rtol=1e-5)
+    np.testing.assert_allclose(flat, np.log(1 - sigmoid(LOGITS)), rtol=1e-5)
+    p = sigmoid(LOGITS)[:, None]
+    np.testing.assert_allclose(tape.gradient(steep, logits), p - 1, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(flat, logits), -p, rtol=1e-5)
+
+
+def test_the_game_is_a_game_of_opposites():
+    """What the discriminator gains on generated pictures, the saturating generator loses."""
+    fake = LOGITS
+    only_fake = losses.discriminator_loss(np.full(5, 1000, "float32"), fake)
+    np.testing.assert_allclose(only_fake, -losses.saturating_generator_loss(fake), rtol=1e-6)
+
+
+def test_r1_of_a_linear_and_of_a_quadratic_discriminator():
+    images = RNG.normal(size=(3, 4, 4, 1)).astype("float32")
+    w = RNG.normal(size=(4, 4, 1)).astype("float32")
+    found = losses.r1_penalty(lambda x: tf.reduce_sum(x * w, axis=(1, 2, 3)), images)
+    assert found.shape == (3,) and found.dtype == "float32"
+    np.testing.assert_allclose(found, [np.sum(w**2)] * 3, rtol=1e-5)
+    squares = losses.r1_penalty(lambda x: tf.reduce_sum(x**2, axis=(1, 2, 3))[:, None], images)
+    np.testing.assert_allclose(squares, 4 * np.sum(images**2, axis=(1, 2, 3)), rtol=1e-5)
+
+
+def test_r1_agrees_with_finite_differences_and_reaches_the_weights():
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential(
+        [
+            keras.Input((3, 3, 1)),
+            keras.layers.Conv2D(2, 2, activation="tanh"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    images = RNG.normal(size=(2, 3, 3, 1)).astype("float32")
+    with tf.GradientTape() as tape:
+        penalty = losses.r1_penalty(net, images)
+    h = 1e-2
+    for index in range(2):
+        slopes = []
+        for place in np.ndindex(3, 3):
+            step = np.zeros((1, 3, 3, 1), "float32")
+            step[0, place[0], place[1]] = h
+            high, low = net(images[index : index + 1] + step), net(images[index : index + 1] - step)
+            slopes.append(float(high[0, 0] - low[0, 0]) / (2 * h))
+        np.testing.assert_allclose(penalty[index], np.sum(np.square(slopes)), rtol=1e-3)
+    kernel = tape.gradient(penalty, net.trainable_variables)[0]
+    assert np.abs(kernel).max() > 0

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 
 from course_utils import data, training
 
@@ -368,3 +369,64 @@ def test_without_a_notebook_a_line_an_epoch(capsys):
         "digits: epoch 1 of 2",
         "digits: epoch 2 of 2",
     ]
+
+
+# --- a model with two optimizers ------------------------------------------------------------
+
+
+class Duel(keras.Model):
+    """Two weights that pull against each other, each with an optimizer of its own, and noise."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = keras.layers.Dense(2), keras.layers.Dense(2)
+        for layer in (self.first, self.second):
+            layer.build((None, 16))
+        self.noise = keras.random.SeedGenerator(3)
+        self.built = True
+
+    def compile(self):
+        super().compile(optimizer=keras.optimizers.Adam(0.01))
+        self.other_optimizer = keras.optimizers.Adam(0.02)
+        self.optimizer.build(self.first.trainable_variables)
+        self.other_optimizer.build(self.second.trainable_variables)
+
+    def train_step(self, batch):
+        images, _ = batch
+        x = keras.ops.reshape(images, (-1, 16))
+        x += keras.random.normal(keras.ops.shape(x), seed=self.noise)
+        parts = {}
+        for name, layer, optimizer, sign in (
+            ("first_loss", self.first, self.optimizer, 1),
+            ("second_loss", self.second, self.other_optimizer, -1),
+        ):
+            with tf.GradientTape() as tape:
+                loss = sign * keras.ops.mean((self.first(x) - self.second(x)) ** 2)
+            weights = layer.trainable_variables
+            optimizer.apply(tape.gradient(loss, weights), weights)
+            parts[name] = loss
+        return parts
+
+
+def make_duel():
+    keras.utils.set_random_seed(0)
+    duel = Duel()
+    duel.compile()
+    return duel
+
+
+def duel_state(model):
+    return [*state(model), *(v.numpy() for v in model.other_optimizer.variables)]
+
+
+def test_resume_is_exact_with_two_optimizers_and_no_loss_of_that_name(cache):
+    whole, cut = make_duel(), make_duel()
+    expected = training.fit(whole, make_batches(), epochs=4, live=False, resume="whole")
+    assert set(expected) == {"first_loss", "second_loss", "seconds"}
+    training.fit(cut, make_batches(), epochs=2, live=False, resume="cut")
+    resumed = make_duel()
+    history = training.fit(resumed, make_batches(), epochs=4, live=False, resume="cut")
+    assert history["first_loss"] == expected["first_loss"]
+    for a, b in zip(duel_state(resumed), duel_state(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert int(resumed.other_optimizer.iterations) == 4 * 5
