@@ -54,7 +54,7 @@ def test_probabilities_are_calibrated(expert, digits):
         return -log_p[np.arange(10_000), train_labels].mean()
 
     best = scipy.optimize.minimize_scalar(cross_entropy, bounds=(0.1, 2), method="bounded")
-    assert judge._TEMPERATURE == pytest.approx(best.x, rel=0.03)
+    assert pytest.approx(best.x, rel=0.03) == judge._TEMPERATURE
     images, labels = digits
     error = metrics.expected_calibration_error(expert.probabilities(images), labels)
     assert error < 0.01 and cross_entropy(1) > 5 * cross_entropy(judge._TEMPERATURE)
