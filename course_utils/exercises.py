@@ -14,6 +14,12 @@ from course_utils._exercises_cnn import (
     check_grad_cam,
     check_receptive_field,
 )
+from course_utils._exercises_gan import (
+    check_best_logits,
+    check_discriminator_cost,
+    check_generator_slope,
+    check_slerp,
+)
 from course_utils._exercises_style import (
     check_gram_changes,
     check_gram_matrix,
@@ -28,9 +34,12 @@ from course_utils._exercises_vae import (
 )
 
 __all__ = [
+    "check_best_logits",
     "check_conv2d",
     "check_conv_parameters",
     "check_cross_entropy",
+    "check_discriminator_cost",
+    "check_generator_slope",
     "check_grad_cam",
     "check_gram_changes",
     "check_gram_matrix",
@@ -40,5 +49,6 @@ __all__ = [
     "check_latent_grid",
     "check_receptive_field",
     "check_reparameterise",
+    "check_slerp",
     "check_total_variation",
 ]

@@ -173,6 +173,8 @@ def _seeds(model):
 class LiveProgress(keras.callbacks.Callback):
     """Progress bar with the time left, and curves that are redrawn in place after each epoch.
 
+    A training of a single epoch has no curves.
+
     Args:
         label: what the display calls this training.
         history: dict of lists to draw; whoever trains appends to it.
@@ -207,13 +209,11 @@ class LiveProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Redraw the bar and the curves."""
         self._draw(self.steps, numbers(logs), line=True)
-        if get_ipython() is None:
+        if get_ipython() is None or self.epochs == 1:
             return
         picture = io.BytesIO()
         keys = [key for key in self.history if key != "seconds" and not key.startswith("val_")]
-        metrics = sorted(keys, key=lambda key: key != "loss")[
-            :2
-        ]  # the loss, if there is one, first
+        metrics = sorted(keys, key=lambda key: (key != "loss", not key.endswith("_loss")))[:2]
         figure = plots.curves({self.label: self.history}, metrics=metrics)
         figure.savefig(picture, format="png")
         picture = Image(data=picture.getvalue())
@@ -255,17 +255,23 @@ class Preview(keras.callbacks.Callback):
     Args:
         draw: called without arguments; returns `(height, width[, 3])` uint8.
         width: of the picture in the notebook, in pixels; None shows it at its own size.
+        every: redraw after so many steps of an epoch as well; None only after its end.
     """
 
-    def __init__(self, draw, width=None):
+    def __init__(self, draw, width=None, every=None):
         super().__init__()
-        self.draw, self.width = draw, width
+        self.draw, self.width, self.every = draw, width, every
         self._shown = None
 
     def on_train_begin(self, logs=None):
         """Show what the model draws before the first step."""
         self._shown = None
         self.on_epoch_end(-1)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Redraw, where it is time."""
+        if self.every and (batch + 1) % self.every == 0:
+            self.on_epoch_end(-1)
 
     def on_epoch_end(self, epoch, logs=None):
         """Redraw."""

@@ -332,9 +332,42 @@ def test_display_updates_one_bar_and_one_picture(monkeypatch):
     assert "left" not in bar.things[-1].data
     assert len(curves.things) == 3
     assert curves.things[-1].data.startswith(b"\x89PNG")
+    shown.clear()
+    training.fit(make_model(), make_batches(), epochs=1)
+    (bar,) = shown  # one epoch has no curve
+    assert 'value="1.000"' in bar.things[-1].data
 
 
-def test_a_preview_is_drawn_before_and_after_every_epoch(monkeypatch):
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ({"accuracy": [1], "loss": [1], "seconds": [1], "val_loss": [1]}, ["loss", "accuracy"]),
+        (
+            {"d_loss": [1], "fake_accuracy": [1], "g_loss": [1], "seconds": [1]},
+            ["d_loss", "g_loss"],
+        ),
+    ],
+)
+def test_curves_show_the_losses_first(monkeypatch, history, expected):
+    drawn = []
+    monkeypatch.setattr(training, "get_ipython", object)
+    monkeypatch.setattr(training, "display", lambda thing, display_id: None)
+    curves = training.plots.curves
+
+    def spy(runs, *, metrics):
+        drawn.append(metrics)
+        return curves(runs, metrics=metrics)
+
+    monkeypatch.setattr(training.plots, "curves", spy)
+    live = training.LiveProgress("x", history)
+    live.set_params({"epochs": 2, "steps": 5})
+    live.on_train_begin()
+    live.on_epoch_end(0)
+    assert drawn == [expected]
+
+
+@pytest.mark.parametrize(("every", "count"), [(None, 4), (2, 10)])
+def test_a_preview_is_drawn_before_and_after_every_epoch(monkeypatch, every, count):
     shown = []
 
     class Handle:
@@ -353,10 +386,10 @@ def test_a_preview_is_drawn_before_and_after_every_epoch(monkeypatch):
         drawn.append(np.full((4, 6), len(drawn), np.uint8))
         return drawn[-1]
 
-    preview = training.Preview(draw, width=60)
+    preview = training.Preview(draw, width=60, every=every)
     training.fit(make_model(), make_batches(), epochs=3, callbacks=[preview], live=False)
     (handle,) = shown  # one picture, replaced in place
-    assert len(drawn) == len(handle.things) == 4
+    assert len(drawn) == len(handle.things) == count  # and at two steps of the five of each epoch
     for thing, picture in zip(handle.things, drawn, strict=True):
         np.testing.assert_array_equal(np.asarray(PIL.Image.open(io.BytesIO(thing.data))), picture)
         assert thing.width == 60
