@@ -5,6 +5,8 @@ Every function is pure: arrays in, `(height, width, 3)` uint8 out, nothing of a 
 
 import functools
 import io
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,8 +52,15 @@ def write(draw, xy, text, size=14, colour=INK, *, bold=False, anchor="la", width
     draw.text(xy, text, fill=colour, font=face, anchor=anchor)
 
 
-def encode_png(picture: np.ndarray, level: int = 1) -> bytes:
-    """Return a PNG: `(height, width[, 3])` uint8, with zlib's compression `level`.
+def encode_png(picture: np.ndarray, level: int = 1, filters: bool = True) -> bytes:
+    """Return a PNG: `(height, width[, 3])` uint8.
+
+    Args:
+        picture: what to encode.
+        level: of zlib's compression.
+        filters: whether to try five filters on each row, as Pillow does. Without, which is for
+            pictures that change live, it takes a quarter of the time for text and enlarged pixels,
+            and they get no larger; a photograph takes half the time and grows by a third.
 
     Raises:
         ValueError: if type or shape is another.
@@ -63,9 +72,20 @@ def encode_png(picture: np.ndarray, level: int = 1) -> bytes:
             "A rendered picture must be uint8 of shape (height, width) or (height, width, 3); "
             f"received {picture.dtype} of shape {picture.shape}."
         )
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=level)
-    return buffer.getvalue()
+    if filters:
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, "PNG", compress_level=level)
+        return buffer.getvalue()
+    height, width = picture.shape[:2]
+    rows = np.zeros((height, 1 + picture[0].size), np.uint8)  # a row begins with its filter: none
+    rows[:, 1:] = picture.reshape(height, -1)
+    colour_type = 2 if picture.ndim == 3 else 0
+    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    parts = (b"IHDR", header), (b"IDAT", zlib.compress(rows, level)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )
 
 
 def fit(picture: np.ndarray, height: int, width: int) -> np.ndarray:

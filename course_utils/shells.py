@@ -20,7 +20,8 @@ import numpy as np
 from course_utils import pads, runtime
 from course_utils import render as drawing
 
-_RESTORED = ("options", "max", "min", "value")  # by Reset, in this order: a value must fit
+# by Reset, in this order: a value must fit
+_RESTORED = ("options", "max", "min", "extent", "picture", "value")
 
 # Labels in line with the picture, and room for a word where ipywidgets leaves it for a number.
 _STYLE = """<style>
@@ -37,7 +38,7 @@ class Live:
     """Controls and a picture that follows them.
 
     Leave it last in a cell, or `display` it. Beside the live view its output carries the first
-    picture as a PNG, for readers without a kernel.
+    picture, or what `still` draws of the first state, as a PNG for readers without a kernel.
 
     Args:
         render: `state -> (height, width[, 3])` uint8, where `state` maps the name of each control
@@ -53,6 +54,8 @@ class Live:
         adjust: called as `adjust(shell, name)` when the user has changed the control `name`, before
             rendering; it may set the values of other controls or `shell.files`.
         describe: `state -> str`, one line below the picture that says in words what it shows.
+        still: as `render`, for readers without a kernel, where the picture alone does not say
+            enough: one beside a pad, say.
 
     Attributes:
         controls: the controls, by name.
@@ -70,6 +73,7 @@ class Live:
         read: Callable[[bytes], object] | None = None,
         adjust: Callable[["Live", str], None] | None = None,
         describe: Callable[[dict], str] | None = None,
+        still: Callable[[dict], np.ndarray] | None = None,
     ):
         self.controls = dict(controls)
         self.files = {key: None for key, control in self.controls.items() if _is_upload(control)}
@@ -102,6 +106,9 @@ class Live:
         self._first_png = b""
         self._assemble(name)
         self._show()
+        if still is not None:
+            with self._report():
+                self._first_png = drawing.encode_png(still(self.state()), level=9)
 
     def state(self) -> dict:
         """Return what `render` gets: the values of the controls, and the files."""
@@ -208,7 +215,7 @@ class Live:
             self._caption.value = self._say_in_words(state)
 
     def _put(self, picture: np.ndarray) -> None:
-        data = drawing.encode_png(picture)
+        data = drawing.encode_png(picture, filters=False)
         if not self._first_png:
             self._first_png = drawing.encode_png(picture, level=9)
         height, width = np.shape(picture)[:2]

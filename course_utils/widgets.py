@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets
 import numpy as np
 
-from course_utils import explain, render, shells, slow, studio
+from course_utils import explain, latent, pads, render, shells, slow, studio
 from course_utils._memory import remember
 
 STRONGEST = "strongest 16"
@@ -278,6 +278,101 @@ def style_studio(
         start="Refine",
         **options,
     )
+
+
+def latent_explorer(nets: Mapping[str, tuple], images, labels) -> shells.Live:
+    """Move a point over the plane of codes and see its digit, and the digits around it.
+
+    Args:
+        nets: `{kl_weight: (encoder, decoder)}`, names of any kind. An encoder is a functional model
+            from `(n, 28, 28, 1)` in [0, 1] to `[z_mean, z_log_var]`, each `(n, 2)`; a decoder, one
+            from `(n, 2)` to logits `(n, 28, 28, 1)`. The widget begins with "1", where there is
+            one.
+        images: `(m, 28, 28, 1)` held-out digits that make the map; float in [0, 1], or uint8.
+        labels: `(m,)` what they are.
+
+    Returns:
+        The widget: leave it last in the cell.
+
+    Raises:
+        ValueError: if models, images or labels have other shapes, or a decoder returns
+            probabilities.
+    """
+    view = latent.ExplorerView(nets, images, labels)
+    first = {"kl_weight": _first_net(view), "background": latent.CODES}
+    controls = {
+        "kl_weight": _choice("KL weight", list(view.planes), first["kl_weight"]),
+        "background": _choice("Map shows", [latent.CODES, latent.DECODED]),
+        "point": pads.PointPad(
+            extent=view.planes[first["kl_weight"]].extent,
+            picture=view.map(first),
+            description="Place on the map; rings at 1, 2, 3 standard deviations",
+            side=latent.SIDE,
+        ),
+    }
+
+    def adjust(shell, name):
+        if name == "point":
+            return
+        pad, state = shell.controls["point"], shell.state()
+        left, right, bottom, top = extent = view.planes[state["kl_weight"]].extent
+        x, y = pad.value
+        with pad.hold_sync():
+            pad.extent = extent
+            pad.value = min(max(x, left), right), min(max(y, bottom), top)
+            pad.picture = view.map_png(state)
+
+    return shells.Live(
+        view,
+        controls,
+        name="latent",
+        alt="The codes of digits on a plane, the digit at one point, and those around it.",
+        adjust=adjust,
+        describe=view.describe,
+        still=view.still,
+    )
+
+
+def digit_encoder(nets: Mapping[str, tuple], images, labels) -> shells.Live:
+    """Draw a digit or choose one: where it lands on the plane, what comes back, and how surely.
+
+    Args:
+        nets: as in `latent_explorer`.
+        images: `(m, 28, 28, 1)` held-out digits to choose from, which make the map as well; float
+            in [0, 1], or uint8.
+        labels: `(m,)` what they are.
+
+    Returns:
+        The widget: leave it last in the cell.
+
+    Raises:
+        ValueError: as in `latent_explorer`.
+    """
+    view = latent.EncoderView(nets, images, labels)
+    controls = {
+        "digit": ipywidgets.IntSlider(0, 0, len(view.pictures) - 1, description="Test digit"),
+        "kl_weight": _choice("KL weight", list(view.planes), _first_net(view)),
+        "drawing": pads.DrawPad(
+            view.pictures[0], description="Draw here, or change the digit", side=252
+        ),
+    }
+
+    def adjust(shell, name):
+        if name == "digit":
+            shell.controls["drawing"].raster = view.pictures[shell.controls["digit"].value]
+
+    return shells.Live(
+        view,
+        controls,
+        name="encoder",
+        alt="A digit, where it lands among the codes of others, and what is decoded from there.",
+        adjust=adjust,
+        describe=view.describe,
+    )
+
+
+def _first_net(view) -> str:
+    return "1" if "1" in view.planes else next(iter(view.planes))
 
 
 def _choice(label, options, value=None):

@@ -41,7 +41,9 @@ MAY_IMPORT = {
     "slow": ("shells",),
     "_memory": (),
     "studio": ("render", "_memory"),
-    "widgets": ("explain", "render", "shells", "slow", "studio", "_memory"),
+    "_latent_canvas": ("_drawing", "_charts", "plots", "render"),
+    "latent": ("runtime", "losses", "render", "_latent_canvas", "_memory"),
+    "widgets": ("explain", "latent", "pads", "render", "shells", "slow", "studio", "_memory"),
     # exercises
     "_checking": (),
     "_exercises_cnn": ("_checking",),

@@ -18,11 +18,16 @@ def same_colour(picture, colour):
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
 @pytest.mark.parametrize("level", [1, 9])
-def test_png_keeps_every_pixel(shape, level):
+@pytest.mark.parametrize("filters", [True, False])
+def test_png_keeps_every_pixel(shape, level, filters):
     picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    data = render.encode_png(picture, level)
-    assert data.startswith(b"\x89PNG")
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), picture)
+    for drawn in (picture, picture[::-1, ::2]):  # also where rows do not lie in order
+        data = render.encode_png(drawn, level, filters)
+        image = Image.open(io.BytesIO(data))
+        image.verify()  # the checksums
+        decoded = Image.open(io.BytesIO(data))
+        assert decoded.mode == ("RGB" if len(shape) == 3 else "L")
+        np.testing.assert_array_equal(np.asarray(decoded), drawn)
 
 
 @pytest.mark.parametrize(
