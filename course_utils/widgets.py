@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets
 import numpy as np
 
-from course_utils import explain, latent, pads, render, shells, slow, studio
+from course_utils import explain, gan_view, latent, pads, render, shells, slow, studio
 from course_utils._memory import remember
 
 STRONGEST = "strongest 16"
@@ -373,6 +373,35 @@ def digit_encoder(nets: Mapping[str, tuple], images, labels) -> shells.Live:
 
 def _first_net(view) -> str:
     return "1" if "1" in view.planes else next(iter(view.planes))
+
+
+def gan_explorer(generator, images, labels, probabilities: Callable) -> shells.Live:
+    """Ask a generator for a digit, and move a point over a slice of its space of codes.
+
+    Args:
+        generator: functional model from codes `(n, latent_dim)` and one-hot classes `(n, classes)`
+            to pictures `(n, height, width, 1)` in [-1, 1].
+        images: `(m, height, width, 1)` training pictures in [0, 1], among which the closest one of
+            the class is looked for.
+        labels: `(m,)` their classes, each of which must occur.
+        probabilities: from pictures in [0, 1] to `(n, classes)`, as `judge.Judge.probabilities`.
+
+    Returns:
+        The widget: leave it last in the cell.
+
+    Raises:
+        ValueError: if the generator has other inputs, or pictures and labels do not fit.
+    """
+    view = gan_view.GanView(generator, probabilities, images, labels)
+    return shells.Live(
+        view,
+        gan_view.controls(view),
+        name="gan",
+        alt="A slice of the space of codes, the digit at a point of it, and what the judge says.",
+        adjust=view.adjust,
+        describe=view.describe,
+        still=view.still,
+    )
 
 
 def _choice(label, options, value=None):

@@ -43,13 +43,25 @@ MAY_IMPORT = {
     "studio": ("render", "_memory"),
     "_latent_canvas": ("_drawing", "_charts", "plots", "render"),
     "latent": ("runtime", "losses", "render", "_latent_canvas", "_memory"),
-    "widgets": ("explain", "latent", "pads", "render", "shells", "slow", "studio", "_memory"),
+    "gan_view": ("pads", "render", "samplers", "_memory"),
+    "widgets": (
+        "explain",
+        "gan_view",
+        "latent",
+        "pads",
+        "render",
+        "shells",
+        "slow",
+        "studio",
+        "_memory",
+    ),
     # exercises
     "_checking": (),
     "_exercises_cnn": ("_checking",),
+    "_exercises_gan": ("_checking",),
     "_exercises_style": ("_checking",),
     "_exercises_vae": ("_checking",),
-    "exercises": ("_exercises_cnn", "_exercises_style", "_exercises_vae"),
+    "exercises": ("_exercises_cnn", "_exercises_gan", "_exercises_style", "_exercises_vae"),
 }
 MAX_LINES = 330  # without docstrings, which section 7 of the design wants to be complete
 HEAVY = ("tensorflow", "keras", "matplotlib", "PIL", "scipy", "sklearn", "IPython", "ipywidgets")
@@ -58,6 +70,7 @@ TESTED_WITH = {
     "cifar10": "data",
     "slow": "shells",
     "studio": "style_studio",
+    "gan_view": "gan_explorer",
 }
 MODULES = astrules.modules()
 
