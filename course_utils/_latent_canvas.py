@@ -13,15 +13,15 @@ from course_utils import _charts as charts
 from course_utils import _drawing as look_of
 from course_utils import plots, render
 
-TILES = 13  # digits along each side of the mosaic
+TILES = 12  # digits along each side of the mosaic
 MAP_SIDE = 28 * TILES  # pixels of the screen
-SMALL_MAP = 320
-MOST_DEVIATION = 0.5  # which a number between 0 and 1 can have
+SMALL_MAP = 312
+MOST_DEVIATION = 0.25  # shown as the brightest; hardly a pixel has more
 SHOWN_DRAWS = 18
 
 _SHARP = 2  # pixels of a map for one of the screen, for screens of high resolution
-_EXPLORER = (596, 386)  # width, height
-_ENCODER = (724, 376)
+_EXPLORER = (596, 386)  # width, height; beside the pads they fill a cell of 960 pixels
+_ENCODER = (716, 366)
 _COLOURS = [tuple(round(255 * part) for part in to_rgb(name)) for name in look_of.CLASS_COLOURS]
 _MARK, _HAIR = (213, 94, 0), (150, 150, 150)  # Okabe and Ito's vermilion
 _HEAT = mpl.colormaps["inferno"](np.arange(256), bytes=True)[:, :3]

@@ -169,7 +169,7 @@ class ExplorerView:
         )
 
     def map(self, state: dict) -> np.ndarray:
-        """Return the map of the state's net, `(728, 728, 3)` or, of decoded digits, `(728, 728)`.
+        """Return the map of the state's net, `(672, 672, 3)` or, of decoded digits, `(672, 672)`.
 
         Args:
             state: "kl_weight" and "background".
@@ -228,7 +228,7 @@ class EncoderView:
             plane.look(self.pictures[0])  # compiles
 
     def __call__(self, state: dict) -> np.ndarray:
-        """Draw the state: `(376, 724, 3)` uint8.
+        """Draw the state: `(366, 716, 3)` uint8.
 
         Args:
             state: "kl_weight" (name of a net), "digit" (index), "drawing" (bytes of a 28 × 28
@@ -260,7 +260,8 @@ class EncoderView:
             f"{subject} lands at {_place(look.z_mean)}{outside} with standard deviations "
             f"{_place(look.z_std)}. {_of_digits(counts)}.\n"
             f"KL divergence {look.kl:.1f} nats, reconstruction loss {look.reconstruction:.1f} nats "
-            f"(mean of {_DRAWS} draws)."
+            f"(mean of {_DRAWS} draws); between draws a pixel deviates by up to "
+            f"{look.deviation.max():.2f}."
         )
 
     def _picture(self, state):
@@ -414,11 +415,10 @@ def _a(digit) -> str:
 def _of_digits(counts: Mapping[int, int]) -> str:
     """Say of which digits the nearest codes are, most frequent first."""
     total = sum(counts.values())
-    shown = list(counts.items())[:3]
     if len(counts) == 1:
-        return f"All {total} nearest codes are of {_a(shown[0][0])}"
-    parts = [f"{number} of {_a(digit)}" for digit, number in shown]
-    parts[0] = f"{shown[0][1]} {'is' if shown[0][1] == 1 else 'are'} of {_a(shown[0][0])}"
+        return f"All {total} nearest codes are of digit {next(iter(counts))}"
+    shown = list(counts.items())[:3]
+    parts = [f"{number} of digit {digit}" for digit, number in shown]
     if rest := total - sum(number for _, number in shown):
-        parts.append(f"{rest} of others")
-    return f"Of the {total} nearest codes, {', '.join(parts[:-1])} and {parts[-1]}"
+        parts.append(f"{rest} of other digits")
+    return f"The {total} nearest codes are {', '.join(parts[:-1])} and {parts[-1]}"

@@ -26,7 +26,7 @@ _RESTORED = ("options", "max", "min", "extent", "picture", "value")
 # Labels in line with the picture, and room for a word where ipywidgets leaves it for a number.
 _STYLE = """<style>
 .course-shell .widget-label { text-align: left; }
-.course-shell .widget-readout { min-width: 9.5em; text-align: left; }
+.course-shell .widget-readout { min-width: 10em; padding-left: 6px; text-align: left; }
 </style>"""
 _TEXT = (
     '<div role="{role}" style="line-height:1.4;white-space:pre-wrap;overflow-wrap:anywhere;'

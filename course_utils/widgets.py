@@ -353,7 +353,7 @@ def digit_encoder(nets: Mapping[str, tuple], images, labels) -> shells.Live:
         "digit": ipywidgets.IntSlider(0, 0, len(view.pictures) - 1, description="Test digit"),
         "kl_weight": _choice("KL weight", list(view.planes), _first_net(view)),
         "drawing": pads.DrawPad(
-            view.pictures[0], description="Draw here, or change the digit", side=252
+            view.pictures[0], description="Draw here, or change the digit", side=224
         ),
     }
 
