@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_OF = {
     "cnn": "01_cnn.ipynb",
     "style": "02_style_transfer.ipynb",
+    "gan": "03_gan.ipynb",
     "vae": "04_vae.ipynb",  # and "vae-maps"
 }
 SCRIPT_OF = {"judge": "train_judge.py"}  # no lesson, but what generators are measured with
