@@ -1,5 +1,7 @@
 """How the widgets of notebook 04 look; plain NumPy, Matplotlib and Pillow."""
 
+import functools
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -81,32 +83,44 @@ def beside(left, right) -> np.ndarray:
 # --- the explorer
 
 
+_LEFT, _TOP, _LARGE = 10, 32, 9 * 28  # the large digit
+_BLOCK, _TILE, _GAP = _LEFT + _LARGE + 28, 2 * 28, 4  # where the block begins; its digits
+_BELOW = _TOP + _LARGE + 14  # where the bar and its words begin
+
+
 def explorer(block, step, counts, distance) -> np.ndarray:
     """Draw the digit in the middle of a block large, the block, and of which digits codes are."""
+    drawn = _explorer_ground(step, sum(counts.values())).copy()
+    drawn[_TOP : _TOP + _LARGE, _LEFT : _LEFT + _LARGE] = _zoom(block[2, 2], 9)[..., None]
+    tiles = block.repeat(2, axis=2).repeat(2, axis=3)[..., None]
+    for row in range(5):
+        for column in range(5):
+            x, y = _BLOCK + column * (_TILE + _GAP), _TOP + row * (_TILE + _GAP)
+            drawn[y : y + _TILE, x : x + _TILE] = tiles[row, column]
+    words = Image.new("RGB", (_LARGE, 54), render.PAPER)
+    draw = ImageDraw.Draw(words)
+    _share_bar(draw, counts, (0, 0, _LARGE, 26))
+    render.write(draw, (0, 33), f"the nearest is {distance:.2f} away", 13, render.FAINT)
+    drawn[_BELOW + 23 : _BELOW + 23 + 54, _LEFT : _LEFT + _LARGE] = np.asarray(words)
+    return drawn
+
+
+@functools.lru_cache(maxsize=32)
+def _explorer_ground(step, total):
+    """Draw what does not depend on the point: drawing words takes longer than copying pixels."""
     width, height = _EXPLORER
     canvas = Image.new("RGB", (width, height), render.PAPER)
     draw = ImageDraw.Draw(canvas)
-    left, top, zoom, gap = 10, 32, 9, 4
-    large = 28 * zoom
-    render.write(draw, (left, 9), "The digit at the point", _TITLE, bold=True)
-    _put(canvas, _zoom(block[2, 2], zoom), left, top)
-
-    second, tile = left + large + 28, 56
-    render.write(draw, (second, 9), f"Around it, in steps of {step:g}", _TITLE, bold=True)
-    edge = second + 2 * (tile + gap), top + 2 * (tile + gap)
-    draw.rectangle((edge[0] - 3, edge[1] - 3, edge[0] + tile + 2, edge[1] + tile + 2), fill=_MARK)
-    for row in range(5):
-        for column in range(5):
-            place = second + column * (tile + gap), top + row * (tile + gap)
-            _put(canvas, _zoom(block[row, column], 2), *place)
-    below = top + 5 * tile + 4 * gap + 8
-    render.write(draw, (second, below), "x grows to the right, y upwards", 13, render.FAINT)
-
-    y = top + large + 14
-    total = sum(counts.values())
-    render.write(draw, (left, y), f"Digits of the {total} nearest codes", _TITLE, bold=True)
-    _share_bar(draw, counts, (left, y + 23, large, 26))
-    render.write(draw, (left, y + 56), f"the nearest is {distance:.2g} away", 13, render.FAINT)
+    for x, y, title in (
+        (_LEFT, 9, "The digit at the point"),
+        (_BLOCK, 9, f"Around it, in steps of {step:g}"),
+        (_LEFT, _BELOW, f"Digits of the {total} nearest codes"),
+    ):
+        render.write(draw, (x, y), title, _TITLE, bold=True)
+    x, y = _BLOCK + 2 * (_TILE + _GAP), _TOP + 2 * (_TILE + _GAP)
+    draw.rectangle((x - 3, y - 3, x + _TILE + 2, y + _TILE + 2), fill=_MARK)
+    below = _TOP + 5 * _TILE + 4 * _GAP + 8
+    render.write(draw, (_BLOCK, below), "x grows to the right, y upwards", 13, render.FAINT)
     return np.asarray(canvas)
 
 
@@ -128,39 +142,45 @@ def _share_bar(draw, counts, box):
 # --- the encoder
 
 
+_PANELS, _PANEL, _PANEL_GAP = _LEFT + SMALL_MAP + 24, 4 * 28, 12
+_DRAWN = _TOP + _PANEL + 12  # where the draws and their title begin
+
+
 def encoder(drawn, reach, picture, look) -> np.ndarray:
     """Draw where a picture lands on the map, what comes back, and how sure the net is of it."""
-    width, height = _ENCODER
-    canvas = Image.new("RGB", (width, height), render.PAPER)
-    draw = ImageDraw.Draw(canvas)
-    left, top, gap, side = 10, 32, 12, 112
-    render.write(draw, (left, 9), "Where it lands", _TITLE, bold=True)
+    canvas = _encoder_ground().copy()
     landed = drawn if look is None else _with_ellipses(drawn, look.z_mean, look.z_std, reach)
-    _put(canvas, landed, left, top)
-
-    empty = np.full((28, 28, 3), render.TRACK, np.uint8)
-    second = left + SMALL_MAP + 24
+    canvas[_TOP : _TOP + SMALL_MAP, _LEFT : _LEFT + SMALL_MAP] = landed
+    empty = np.full((28, 28), render.TRACK[0], np.uint8)
     if look is None:
-        panels = [empty] * 3
-        draws = [empty] * SHOWN_DRAWS
+        panels, draws = [empty] * 3, [empty] * SHOWN_DRAWS
     else:
         share = np.clip(look.deviation / MOST_DEVIATION, 0, 1)
         heat = _HEAT[np.rint(255 * share).astype(np.uint8)]
-        panels = [picture, look.mean, heat]
-        draws = look.draws[:SHOWN_DRAWS]
-    titles = ("Input", "Reconstruction", "Deviation")
-    for number, (title, panel) in enumerate(zip(titles, panels, strict=True)):
-        x = second + number * (side + gap)
-        render.write(draw, (x, 9), title, 13, bold=True, width=side + gap - 2)
-        _put(canvas, _zoom(panel, 4), x, top)
-    y = top + side + 12
-    text = "What codes drawn from q(z | x) decode to"
-    render.write(draw, (second, y), text, _TITLE, bold=True)
-    tile, tile_gap = 56, 4
+        panels, draws = [picture, look.mean, heat], look.draws[:SHOWN_DRAWS]
+    for number, panel in enumerate(panels):
+        x = _PANELS + number * (_PANEL + _PANEL_GAP)
+        large = _zoom(panel, 4)
+        canvas[_TOP : _TOP + _PANEL, x : x + _PANEL] = np.atleast_3d(large)
     for number, digit in enumerate(draws):
         row, column = divmod(number, 6)
-        place = second + column * (tile + tile_gap), y + 22 + row * (tile + tile_gap)
-        _put(canvas, _zoom(digit, 2), *place)
+        x, y = _PANELS + column * (_TILE + _GAP), _DRAWN + 22 + row * (_TILE + _GAP)
+        canvas[y : y + _TILE, x : x + _TILE] = _zoom(digit, 2)[..., None]
+    return canvas
+
+
+@functools.cache
+def _encoder_ground():
+    """Draw the titles."""
+    width, height = _ENCODER
+    canvas = Image.new("RGB", (width, height), render.PAPER)
+    draw = ImageDraw.Draw(canvas)
+    render.write(draw, (_LEFT, 9), "Where it lands", _TITLE, bold=True)
+    for number, title in enumerate(("Input", "Reconstruction", "Deviation")):
+        x = _PANELS + number * (_PANEL + _PANEL_GAP)
+        render.write(draw, (x, 9), title, 13, bold=True, width=_PANEL + _PANEL_GAP - 2)
+    title = "What codes drawn from q(z | x) decode to"
+    render.write(draw, (_PANELS, _DRAWN), title, _TITLE, bold=True)
     return np.asarray(canvas)
 
 
@@ -195,10 +215,6 @@ def resize(grey, height, width) -> np.ndarray:
 
 def _zoom(picture, factor):
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def _put(canvas, picture, x, y):
-    canvas.paste(Image.fromarray(picture), (x, y))
 
 
 def _pixel(point, reach, side):

@@ -19,7 +19,7 @@ SIDE = canvas.MAP_SIDE  # of the map of the explorer, in pixels of the screen
 _PICTURE = (28, 28, 1)
 _NEAREST = 25  # codes that are asked what digit a place belongs to
 _AROUND = 5  # digits in a row around the point
-_DRAWS = 32  # codes drawn from q(z | x)
+_DRAWS = 24  # codes drawn from q(z | x)
 _BOX, _FRAME, _CENTRE = 20, 28, 14  # how MNIST's digits lie in their pictures
 _LARGEST_ZOOM = 2.0  # so that the first touch of the pen does not fill the picture
 
@@ -190,7 +190,7 @@ class ExplorerView:
         return (
             f"Point {_place((x, y))}, {radius:.2f} standard deviations from the centre. The "
             f"density of the prior is {density}.\n"
-            f"{_of_digits(counts)}; the nearest is {distance:.2g} away."
+            f"{_of_digits(counts)}; the nearest is {distance:.2f} away."
         )
 
     @staticmethod

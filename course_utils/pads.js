@@ -54,11 +54,13 @@ function renderPoint({ model, el }) {
   const image = document.createElement("img");
   image.alt = "";
   image.draggable = false;
-  image.style.cssText = "width: 100%; height: 100%; display: block; pointer-events: none";
+  // Layers of their own: so a move of the mark does not draw the picture again.
+  const layer = "pointer-events: none; will-change: transform";
+  image.style.cssText = `width: 100%; height: 100%; display: block; ${layer}`;
   const mark = document.createElement("div");
   mark.className = "course-mark";
   mark.style.cssText = "position: absolute; width: 14px; height: 14px; margin: -9px 0 0 -9px;" +
-    `border: 2px solid white; outline: 2px solid ${INK}; border-radius: 50%; pointer-events: none`;
+    `border: 2px solid white; outline: 2px solid ${INK}; border-radius: 50%; ${layer}`;
   box.append(image, mark);
 
   let address = null;

@@ -164,11 +164,11 @@ def test_draws_come_from_q_and_their_loss_and_deviation_are_those_of_many(encode
     deviation = chance.std(axis=0).reshape(28, 28)
     seen = deviation > 0.05
     ratio = look.deviation[seen] / deviation[seen]
-    assert 0.75 < np.median(ratio) < 1.3  # of 32 draws: 13% is one standard error
+    assert 0.7 < np.median(ratio) < 1.3  # of 24 draws: 15% is one standard error
     np.testing.assert_allclose(
         look.deviation, np.std(look.draws / 255, axis=0), atol=0.004
     )  # of bytes
-    assert len({draw.tobytes() for draw in look.draws}) == len(look.draws) == 32
+    assert len({draw.tobytes() for draw in look.draws}) == len(look.draws) == 24
 
 
 def test_a_look_repeats_itself(encoder):
