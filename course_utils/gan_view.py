@@ -156,7 +156,9 @@ class GanView:
         # Averaging never makes distances larger, so half the size gives a lower bound of each; only
         # pictures whose bound is below the distance of one of them need a closer look.
         small = _halved(digit[None])[0]
-        bounds = 4 * (self._squares[label] - 2 * (self._small[label] @ small) + small @ small)
+        # einsum: for so little work the threads of `@` cost more than they save, 8 ms for 0.3
+        products = np.einsum("ij,j->i", self._small[label], small)
+        bounds = 4 * (self._squares[label] - 2 * products + np.sum(small**2))
         first = np.linalg.norm(self._flat[label][np.argmin(bounds)] - flat)
         near = np.flatnonzero(bounds <= first**2 * (1 + 1e-4) + 1e-4)
         distances = np.linalg.norm(self._flat[label][near] - flat, axis=1)
