@@ -53,7 +53,7 @@ def code_map(codes, labels, reach, side=MAP_SIDE, sharp=_SHARP) -> np.ndarray:
     return np.asarray(drawn.buffer_rgba())[..., :3].copy()
 
 
-def mosaic(digits) -> np.ndarray:
+def tiled_map(digits) -> np.ndarray:
     """Lay the decoded digits out as they lie on the map."""
     return _zoom(plots.tile(digits, TILES, pad=0), _SHARP)
 

@@ -146,7 +146,7 @@ class ExplorerView:
         self._maps = {}
         for label, plane in self.planes.items():
             self._maps[label, CODES] = canvas.code_map(plane.codes, plane.labels, plane.reach)
-            self._maps[label, DECODED] = canvas.mosaic(self._decoded(plane))
+            self._maps[label, DECODED] = canvas.tiled_map(self._decoded(plane))
             plane.around((0, 0))  # compiles
         self._pngs = {key: render.encode_png(drawn, level=6) for key, drawn in self._maps.items()}
 
