@@ -7,7 +7,7 @@ import ipywidgets
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils import pads, render, samplers
+from course_utils import pads, render, samplers, shells
 from course_utils._memory import remember
 
 REACH = 2.5  # from the centre of the slice to its edge, in lengths of the code
@@ -36,6 +36,33 @@ def controls(view: "GanView") -> dict:
             description="Slice of the space of codes; the seed's own code is in the middle",
         ),
     }
+
+
+class Explorer(shells.Live):
+    """The shell of the explorer: first the digit, which is waited for, then the slice around it.
+
+    Args:
+        view: what draws both.
+    """
+
+    def __init__(self, view: "GanView"):
+        self._view, self._slice = view, None
+        super().__init__(
+            view,
+            controls(view),
+            name="gan",
+            alt="A slice of the space of codes, the digit at a point, and what the judge says.",
+            describe=view.describe,
+            still=view.still,
+        )
+
+    def _show(self) -> None:
+        super()._show()
+        state = self.state()
+        shown, self._slice = self._slice, (state["class"], state["seed"], state["threshold"])
+        if shown not in (None, self._slice):
+            with self._report():
+                self.controls["place"].show(self._view.map(state))
 
 
 class GanView:
@@ -128,11 +155,6 @@ class GanView:
         y = drawn.height - y
         draw.ellipse((x - 8, y - 8, x + 8, y + 8), outline=_MARK, width=3)
         return np.concatenate([np.asarray(drawn), picture], axis=1)
-
-    def adjust(self, shell, name: str) -> None:
-        """Draw the slice anew where another control than the point was changed."""
-        if name != "place":
-            shell.controls["place"].show(self.map(shell.state()))
 
     def describe(self, state: dict) -> str:
         """Say in one line what the picture shows."""

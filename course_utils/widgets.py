@@ -392,16 +392,7 @@ def gan_explorer(generator, images, labels, probabilities: Callable) -> shells.L
     Raises:
         ValueError: if the generator has other inputs, or pictures and labels do not fit.
     """
-    view = gan_view.GanView(generator, probabilities, images, labels)
-    return shells.Live(
-        view,
-        gan_view.controls(view),
-        name="gan",
-        alt="A slice of the space of codes, the digit at a point of it, and what the judge says.",
-        adjust=view.adjust,
-        describe=view.describe,
-        still=view.still,
-    )
+    return gan_view.Explorer(gan_view.GanView(generator, probabilities, images, labels))
 
 
 def _choice(label, options, value=None):

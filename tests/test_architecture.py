@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "studio": ("render", "_memory"),
     "_latent_canvas": ("_drawing", "_charts", "plots", "render"),
     "latent": ("runtime", "losses", "render", "_latent_canvas", "_memory"),
-    "gan_view": ("pads", "render", "samplers", "_memory"),
+    "gan_view": ("pads", "render", "samplers", "shells", "_memory"),
     "widgets": (
         "explain",
         "gan_view",
