@@ -153,4 +153,7 @@ def test_every_shipped_checkpoint_loads_and_survives_saving(tmp_path, monkeypatc
         ]
         inputs = inputs if len(inputs) > 1 else inputs[0]
         checkpoints.save(loaded, name, {})  # rounding twice changes nothing more
-        np.testing.assert_array_equal(checkpoints.load(name)(inputs), loaded(inputs))
+        again = checkpoints.load(name)
+        outputs = [keras.tree.flatten(model(inputs)) for model in (again, loaded)]
+        for one, other in zip(*outputs, strict=True):  # draws have the same seed
+            np.testing.assert_array_equal(one, other)

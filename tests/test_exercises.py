@@ -1,4 +1,5 @@
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,7 +125,9 @@ CHECKS = list(SOLUTIONS)
 
 def test_every_check_is_tested():
     public = {value for name, value in vars(exercises).items() if name.startswith("check_")}
-    assert public == set(CHECKS)
+    elsewhere = Path(__file__).with_name("test_exercises_gan.py").read_text(encoding="utf-8")
+    named = {check for check in public if f"exercises.{check.__name__}," in elsewhere}
+    assert public == set(CHECKS) | named
 
 
 @pytest.mark.parametrize("check", CHECKS)
