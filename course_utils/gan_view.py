@@ -15,7 +15,7 @@ TILES = 5  # digits along each side of the map
 NO_TRUNCATION = "off"
 THRESHOLDS = (NO_TRUNCATION, "2", "1.5", "1", "0.7", "0.5", "0.3", "0.1")
 
-_SIZE = (640, 360)  # width, height
+_SIZE = (630, 330)  # width, height
 _ZOOM = 10
 _MARK = (213, 94, 0)  # Okabe and Ito's vermilion
 
@@ -33,7 +33,8 @@ def controls(view: "GanView") -> dict:
         "place": pads.PointPad(
             extent=(-REACH, REACH, -REACH, REACH),
             picture=view.map(first),
-            description="Slice of the space of codes; the seed's own code is in the middle",
+            description="Slice of the space of codes around the seed's",
+            side=320,
         ),
     }
 
@@ -98,6 +99,7 @@ class GanView:
             )
         self._probabilities = probabilities
         self._seen: OrderedDict = OrderedDict()
+        self._maps: OrderedDict = OrderedDict()
         self._run = tf.function(lambda z, classes: generator([z, classes], training=False))
         self._known = [
             images[labels == digit].reshape(-1, *images.shape[1:3]) for digit in range(self.classes)
@@ -113,7 +115,7 @@ class GanView:
         self(first)
 
     def __call__(self, state: dict) -> np.ndarray:
-        """Draw the state: `(360, 640, 3)` uint8.
+        """Draw the state: `(330, 630, 3)` uint8.
 
         Args:
             state: "class" (what is asked for), "seed" (of the code at the centre and of the two
@@ -141,6 +143,10 @@ class GanView:
 
     def map(self, state: dict) -> np.ndarray:
         """Draw the slice of the space of codes around the one at the centre, `(h, w)` uint8."""
+        key = state["class"], state["seed"], state["threshold"]
+        return remember(self._maps, key, lambda: self._map_anew(state))
+
+    def _map_anew(self, state):
         digits = self._digits(state, self._places)
         rows = digits.reshape(TILES, TILES, *digits.shape[1:3]).transpose(0, 2, 1, 3)
         return _to_bytes(rows.reshape(TILES * digits.shape[1], TILES * digits.shape[2]))

@@ -109,11 +109,11 @@ def test_a_copy_is_found_out():
 
 def test_pictures_and_words(view):
     picture = view(state())
-    assert picture.shape == (360, 640, 3) and picture.dtype == np.uint8
+    assert picture.shape == (330, 630, 3) and picture.dtype == np.uint8
     assert np.any(picture != view(state(place=(1.0, 0.0))))
     still = view.still(state(place=(2.5, 2.5)))
-    assert still.shape == (360, 1000, 3)
-    np.testing.assert_array_equal(still[:, 360:], view(state(place=(2.5, 2.5))))
+    assert still.shape == (330, 960, 3)
+    np.testing.assert_array_equal(still[:, 330:], view(state(place=(2.5, 2.5))))
     assert "sees a 1 (80%), not the 2 asked for" in view.describe(state())
     assert "sees a 1 (80%), as asked" in view.describe(state(**{"class": 1}))
 
