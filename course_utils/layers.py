@@ -204,3 +204,183 @@ class Sampling(layers.Layer):
     def get_config(self):
         """Return what is needed to make this layer again."""
         return super().get_config() | {"seed": self.seed}
+
+
+# --- what a pixel may see ----------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class MaskedConv2D(layers.Conv2D):
+    """A convolution that sees only what stands before the centre of its window, as one reads.
+
+    Before means in rows above, or in the same row further left. Weights of all other places are
+    multiplied by zero, so they neither contribute nor learn.
+
+    Args:
+        filters, kernel_size: as in `keras.layers.Conv2D`; the sides of the window must be odd.
+        mask_type: "A" hides the centre as well, for the first layer, whose input is the picture;
+            "B" shows it, for layers behind, whose features know nothing of it.
+
+    Input `(batch, height, width, channels)`; output `(batch, height, width, filters)`.
+
+    Source: van den Oord et al. 2016, arXiv:1601.06759, §3.4, for one channel.
+    """
+
+    def __init__(self, filters, kernel_size, mask_type="B", **kwargs):
+        super().__init__(filters, kernel_size, **kwargs | {"padding": "same"})
+        _check_mask_type(mask_type)
+        if any(side % 2 == 0 for side in self.kernel_size):
+            raise ValueError(
+                f"the sides of the kernel of a MaskedConv2D must be odd; received {kernel_size!r}."
+            )
+        if any(number != 1 for number in (*self.strides, *self.dilation_rate, self.groups)):
+            raise ValueError("a MaskedConv2D has no strides, dilation or groups other than 1.")
+        self.mask_type = mask_type
+
+    @property
+    def mask(self):
+        """Ones where the window may be seen, zeros elsewhere, `(height, width)` float32."""
+        height, width = self.kernel_size
+        mask = np.zeros((height, width), "float32")
+        mask[: height // 2] = 1
+        mask[height // 2, : width // 2 + (self.mask_type == "B")] = 1
+        return mask
+
+    def convolution_op(self, inputs, kernel):
+        """Convolve with the kernel, masked; the kernel itself stays as it is."""
+        mask = ops.cast(self.mask[:, :, None, None], kernel.dtype)
+        return super().convolution_op(inputs, kernel * mask)
+
+    def get_config(self):
+        """Return what is needed to make this layer again."""
+        return super().get_config() | {"mask_type": self.mask_type}
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class StackConv2D(layers.Conv2D):
+    """A convolution of one of the two stacks of a gated PixelCNN; no weight is masked.
+
+    Instead of hiding a part of its window, the layer pads the input on one side, so that the
+    window *ends* where a mask would begin.
+
+    Args:
+        filters, kernel_size: as in `keras.layers.Conv2D`.
+        stack: "vertical", a window over the pixel's row and the rows above, as far to the left as
+            to the right (the width must be odd); or "horizontal", one row high, over the pixel and
+            those left of it.
+        mask_type: "A" moves the window by one, so that the pixel's row (vertical) or the pixel
+            (horizontal) is left out, for the first layer; "B" keeps it, for layers behind.
+
+    Input `(batch, height, width, channels)`; output `(batch, height, width, filters)`.
+
+    Source: van den Oord et al. 2016, arXiv:1606.05328, §2.3.
+    """
+
+    def __init__(self, filters, kernel_size, stack="vertical", mask_type="B", **kwargs):
+        super().__init__(filters, kernel_size, **kwargs | {"padding": "valid"})
+        _check_mask_type(mask_type)
+        height, width = self.kernel_size
+        if stack not in ("vertical", "horizontal"):
+            raise ValueError(f'stack must be "vertical" or "horizontal"; received {stack!r}.')
+        if stack == "vertical" and width % 2 == 0:
+            raise ValueError(f"a vertical stack needs an odd width; received {kernel_size!r}.")
+        if stack == "horizontal" and height != 1:
+            raise ValueError(
+                f"the kernel of a horizontal stack is one row high; received {kernel_size!r}."
+            )
+        if any(number != 1 for number in (*self.strides, *self.dilation_rate, self.groups)):
+            raise ValueError("a StackConv2D has no strides, dilation or groups other than 1.")
+        self.stack, self.mask_type = stack, mask_type
+
+    @property
+    def padding_before(self):
+        """Rows to add on top, and columns to add on the left."""
+        height, width = self.kernel_size
+        strict = int(self.mask_type == "A")
+        if self.stack == "vertical":
+            return height - 1 + strict, width // 2
+        return 0, width - 1 + strict
+
+    def call(self, inputs):
+        """Pad, leave out what the moved window does not reach, and convolve."""
+        top, left = self.padding_before
+        right = left if self.stack == "vertical" else 0
+        if self.mask_type == "A":  # the last row or column is nobody's past
+            inputs = inputs[:, :-1] if self.stack == "vertical" else inputs[:, :, :-1]
+        return super().call(ops.pad(inputs, ((0, 0), (top, 0), (left, right), (0, 0))))
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the output."""
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        """Return what is needed to make this layer again."""
+        return super().get_config() | {"stack": self.stack, "mask_type": self.mask_type}
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class GatedActivation(layers.Layer):
+    """Multiply what is said by how much it counts: y = tanh(a) ⊙ σ(b), a and b halves of the input.
+
+    Input `(..., 2 * channels)`; output `(..., channels)`.
+
+    Source: van den Oord et al. 2016, arXiv:1606.05328, Eq. 2.
+    """
+
+    def call(self, inputs):
+        """Split the channels in two, and gate."""
+        said, weight = ops.split(inputs, 2, axis=-1)
+        return ops.tanh(said) * ops.sigmoid(weight)
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the output."""
+        return (*input_shape[:-1], input_shape[-1] // 2)
+
+
+def _check_mask_type(mask_type):
+    if mask_type not in ("A", "B"):
+        raise ValueError(f'mask_type must be "A" or "B"; received {mask_type!r}.')
+
+
+# --- what time it is ---------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class TimeEmbedding(layers.Layer):
+    """Write a time step as sines and cosines of many periods, like the hands of many clocks.
+
+    e[i] = sin(t ω_i), e[dim/2 + i] = cos(t ω_i), with ω_i = max_period^(-2i/dim) for
+    i = 0, ..., dim/2 - 1. Neighbouring times have similar embeddings, and none are equal.
+
+    Args:
+        dim: size of the embedding, even.
+        max_period: about the longest period, in steps over 2π.
+
+    Input `(batch,)`, time steps; output `(batch, dim)`, in the layer's compute dtype.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, §3.5; sines first, then cosines, as Ho et al.
+    2020, arXiv:2006.11239.
+    """
+
+    def __init__(self, dim=64, max_period=10_000.0, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 2 or dim % 2:
+            raise ValueError(f"dim must be a positive even number; received {dim!r}.")
+        self.dim, self.max_period = dim, max_period
+
+    def call(self, t):
+        """Return sines and cosines."""
+        half = self.dim // 2
+        frequencies = self.max_period ** (-np.arange(half) / half)
+        # in float32 also under a policy of half precision: t * ω may be 1,000
+        angles = ops.cast(t, "float32")[:, None] * ops.convert_to_tensor(frequencies, "float32")
+        embedding = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
+        return ops.cast(embedding, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the output."""
+        return (input_shape[0], self.dim)
+
+    def get_config(self):
+        """Return what is needed to make this layer again."""
+        return super().get_config() | {"dim": self.dim, "max_period": self.max_period}
