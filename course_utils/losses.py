@@ -5,6 +5,7 @@ Every loss is computed for each picture of a batch by itself; its shape is `(bat
 
 import math
 
+import keras
 from keras import ops
 
 
@@ -295,3 +296,40 @@ def _mean_square_difference(y_true, y_pred):
         )
     difference = ops.cast(y_pred, "float32") - ops.cast(y_true, "float32")
     return ops.mean(ops.square(difference), axis=tuple(range(1, len(true_shape))))
+
+
+# --- one symbol after another ------------------------------------------------------------------
+
+
+def symbol_loss(y_true, logits):
+    """Negative log-likelihood of the symbols of a picture, in nats a picture.
+
+    -Σ_i log p(x_i | x_<i), p = softmax(logits), summed over all places. With the chain rule this is
+    the likelihood of the picture itself, no bound.
+
+    Args:
+        y_true: `(batch, height, width)` whole numbers in [0, num_levels).
+        logits: `(batch, height, width, num_levels)`.
+
+    Returns:
+        `(batch,)` float32, not negative.
+
+    Raises:
+        ValueError: if the shapes do not go together, or symbols are not whole numbers.
+
+    Source: van den Oord et al. 2016, arXiv:1601.06759, Eq. 1.
+    """
+    if tuple(y_true.shape) != tuple(logits.shape[:-1]):
+        raise ValueError(
+            "symbols must have the shape of the logits without the last axis; received "
+            f"{tuple(y_true.shape)} and {tuple(logits.shape)}."
+        )
+    if "int" not in keras.backend.standardize_dtype(y_true.dtype):
+        raise ValueError(
+            "symbols must be whole numbers (int32, say), not levels between 0 and 1; received "
+            f"{keras.backend.standardize_dtype(y_true.dtype)}."
+        )
+    each = keras.losses.sparse_categorical_crossentropy(
+        y_true, ops.cast(logits, "float32"), from_logits=True
+    )
+    return ops.sum(each, axis=(1, 2))
