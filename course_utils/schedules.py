@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DiffusionSchedule:
     """All numbers of a forward process, one a time step, float64.
 
@@ -56,13 +56,17 @@ class DiffusionSchedule:
 
     @property
     def snr(self) -> np.ndarray:
-        """Return the signal-to-noise ratio ᾱ_t / (1 - ᾱ_t)."""
+        """The signal-to-noise ratio ᾱ_t / (1 - ᾱ_t)."""
         return self.alphas_cumprod / (1 - self.alphas_cumprod)
 
     @property
     def posterior_variance(self) -> np.ndarray:
         """β̃_t, the variance of q(x_{t-1} | x_t, x_0); Ho et al., Eq. 7."""
         return self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
+
+    def alpha_bar(self, t):
+        """Return ᾱ at one or several time steps; 1 at -1, where nothing has been noised yet."""
+        return np.append(self.alphas_cumprod, 1.0)[t]
 
 
 def linear(num_timesteps: int = 1000, first: float = 1e-4, last: float = 0.02):
@@ -123,7 +127,8 @@ def q_sample(schedule: DiffusionSchedule, x_start, t, noise):
 
     Source: Ho et al. 2020, arXiv:2006.11239, Eq. 4.
     """
-    alpha_t, sigma_t = signal_and_noise(schedule, x_start, t, noise)
+    _check_shapes(x_start, noise)
+    alpha_t, sigma_t = signal_and_noise(schedule, x_start, t)
     return alpha_t * x_start + sigma_t * noise
 
 
@@ -138,38 +143,74 @@ def velocity(schedule: DiffusionSchedule, x_start, t, noise):
 
     Source: Salimans and Ho 2022, arXiv:2202.00512, appendix D.
     """
-    alpha_t, sigma_t = signal_and_noise(schedule, x_start, t, noise)
+    _check_shapes(x_start, noise)
+    alpha_t, sigma_t = signal_and_noise(schedule, x_start, t)
     return alpha_t * noise - sigma_t * x_start
 
 
-def signal_and_noise(schedule: DiffusionSchedule, x, t, like=None):
+def signal_and_noise(schedule: DiffusionSchedule, x, t):
     """Gather √ᾱ_t and √(1 - ᾱ_t) for each picture, shaped to multiply `x`.
 
     Args:
         schedule: of the forward process.
-        x: `(batch, ...)`.
+        x: `(batch, ...)`; only its number of axes counts.
         t: `(batch,)` whole numbers in [0, num_timesteps).
-        like: another array that must have the shape of `x`, or None.
 
     Returns:
         Two float32 tensors `(batch, 1, ...)`.
-
-    Raises:
-        ValueError: if the shapes of `x` and `like` differ.
     """
     from keras import ops
 
-    if like is not None and tuple(x.shape) != tuple(like.shape):
+    shape = (-1, *[1] * (len(x.shape) - 1))
+    alpha_bar = schedule.alphas_cumprod
+    return tuple(
+        ops.reshape(ops.take(ops.convert_to_tensor(np.sqrt(row), "float32"), t), shape)
+        for row in (alpha_bar, 1 - alpha_bar)
+    )
+
+
+def posterior(schedule: DiffusionSchedule, x_start, x_t, t: int, earlier: int | None = None):
+    """Return mean and variance of q(x_s | x_t, x_0): where x_t came from, if x_0 is known.
+
+    With ᾱ_{t|s} = ᾱ_t / ᾱ_s, what is left of s at t, and β_{t|s} = 1 - ᾱ_{t|s}, the mean is
+    √ᾱ_s β_{t|s} / (1 - ᾱ_t) x_0 + √ᾱ_{t|s} (1 - ᾱ_s) / (1 - ᾱ_t) x_t and the variance
+    β_{t|s} (1 - ᾱ_s) / (1 - ᾱ_t).
+
+    Args:
+        schedule: of the forward process.
+        x_start: x_0, of any shape.
+        x_t: of the same shape.
+        t: one time step.
+        earlier: s, an earlier one, -1 for x_0 itself; None for t - 1.
+
+    Returns:
+        The mean, shaped like `x_t`, and the variance, a number.
+
+    Raises:
+        ValueError: if the shapes differ, or s is not earlier than t.
+
+    Source: Ho et al. 2020, arXiv:2006.11239, Eq. 6 and 7, there for s = t - 1.
+    """
+    _check_shapes(x_start, x_t)
+    s = t - 1 if earlier is None else earlier
+    if not -1 <= s < t < schedule.num_timesteps:
+        raise ValueError(
+            "a posterior needs -1 <= earlier < t < num_timesteps; received "
+            f"earlier = {s}, t = {t}, num_timesteps = {schedule.num_timesteps}."
+        )
+    alpha_bar_t, alpha_bar_s = schedule.alpha_bar(t), schedule.alpha_bar(s)
+    between = alpha_bar_t / alpha_bar_s
+    mean = np.sqrt(alpha_bar_s) * (1 - between) / (1 - alpha_bar_t) * x_start
+    mean = mean + np.sqrt(between) * (1 - alpha_bar_s) / (1 - alpha_bar_t) * x_t
+    return mean, (1 - between) * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+
+
+def _check_shapes(x, like):
+    if tuple(x.shape) != tuple(like.shape):
         raise ValueError(
             "pictures and noise must have the same shape; received "
             f"{tuple(x.shape)} and {tuple(like.shape)}."
         )
-    alphas_cumprod = schedule.alphas_cumprod
-    shape = (-1, *[1] * (len(x.shape) - 1))
-    return tuple(
-        ops.reshape(ops.take(ops.convert_to_tensor(np.sqrt(row), "float32"), t), shape)
-        for row in (alphas_cumprod, 1 - alphas_cumprod)
-    )
 
 
 def _check_steps(num_timesteps):
