@@ -1,5 +1,6 @@
 """What the explorer of notebook 03 shows, and its controls."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ REACH = 2.5  # from the centre of the slice to its edge, in lengths of the code
 TILES = 5  # digits along each side of the map
 NO_TRUNCATION = "off"
 THRESHOLDS = (NO_TRUNCATION, "2", "1.5", "1", "0.7", "0.5", "0.3", "0.1")
+REST_SECONDS = 0.15  # without a change, before the slice is drawn anew
 
 _SIZE = (630, 330)  # width, height
 _ZOOM = 10
@@ -40,14 +42,16 @@ def controls(view: "GanView") -> dict:
 
 
 class Explorer(shells.Live):
-    """The shell of the explorer: first the digit, which is waited for, then the slice around it.
+    """The shell of the explorer: the digit at once, the slice around it when the keys rest.
+
+    A slice is 25 digits, so that drawing it at every change would make the next change wait.
 
     Args:
         view: what draws both.
     """
 
     def __init__(self, view: "GanView"):
-        self._view, self._slice = view, None
+        self._view, self._slice, self._timer = view, None, None
         super().__init__(
             view,
             controls(view),
@@ -62,8 +66,22 @@ class Explorer(shells.Live):
         state = self.state()
         shown, self._slice = self._slice, (state["class"], state["seed"], state["threshold"])
         if shown not in (None, self._slice):
-            with self._report():
-                self.controls["place"].show(self._view.map(state))
+            self._later(self._show_slice)
+
+    def _show_slice(self) -> None:
+        with self._report():
+            self.controls["place"].show(self._view.map(self.state()))
+
+    def _later(self, act: Callable[[], None]) -> None:
+        """Act once nothing has changed for a moment; without a kernel's event loop, at once."""
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            act()
+        else:
+            self._timer = loop.call_later(REST_SECONDS, act)
 
 
 class GanView:

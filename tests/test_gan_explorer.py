@@ -1,5 +1,7 @@
 """The explorer of notebook 03 without a browser, on a generator whose pictures can be read."""
 
+import asyncio
+
 import keras
 import numpy as np
 import pytest
@@ -165,3 +167,22 @@ def test_refuses_another_generator():
     z = keras.Input((4,))
     with pytest.raises(ValueError, match="needs a generator of codes"):
         gan_view.GanView(keras.Model(z, keras.layers.Dense(3)(z)), probabilities, IMAGES, LABELS)
+
+
+def test_the_slice_waits_until_the_keys_rest(monkeypatch):
+    monkeypatch.setattr(gan_view, "REST_SECONDS", 0.05)
+    shell = widgets.gan_explorer(make_generator(), IMAGES, LABELS, probabilities)
+    shown = []
+    monkeypatch.setattr(shell.controls["place"], "show", lambda picture: shown.append(picture))
+
+    async def keys():
+        pictures = set()
+        for seed in (1, 2, 3):
+            shell.controls["seed"].value = seed
+            pictures.add(bytes(shell._image.value))
+        assert len(pictures) == 3 and not shown  # digits at once, no slice yet
+        await asyncio.sleep(0.3)
+
+    asyncio.run(keys())
+    assert len(shown) == 1  # of the last seed alone
+    np.testing.assert_array_equal(shown[0], shell._view.map(shell.state()))

@@ -10,10 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import numpy as np
 from playwright.sync_api import TimeoutError
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "notebooks"))
+import extract  # noqa: E402
+
 NOTEBOOKS = ROOT / "notebooks"
 CHROMIUM_ARGS = [
     "--no-sandbox",
@@ -35,6 +39,14 @@ READY = """async () => {
     await panel.sessionContext.ready;
     await panel.sessionContext.session.kernel.info;
     return true;
+}"""
+RUN_CELLS = """async (indices) => {
+    const app = window.jupyterapp;
+    for (const index of indices) {
+        app.shell.currentWidget.content.deselectAll();
+        app.shell.currentWidget.content.activeCellIndex = index;
+        await app.commands.execute('notebook:run-cell');
+    }
 }"""
 RUN_ALL = """(command) => {
     window.courseRun = null;
@@ -150,12 +162,12 @@ class Notebook:
     """One notebook, open in a page of its own."""
 
     def __init__(self, lab: Lab, page, name: str):
-        self.page = page
+        self.page, self.path = page, lab.notebooks / name
         self.problems: list[str] = []
         page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
         page.on("console", self._hear)
         address = f"{lab.url}lab/workspaces/{secrets.token_hex(4)}/tree/{name}"
-        page.goto(f"{address}?token={lab.token}&reset")
+        page.goto(f"{address}?token={lab.token}&reset", timeout=120_000)
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
         page.wait_for_function(READY, timeout=120_000)
 
@@ -180,6 +192,20 @@ class Notebook:
         self.page.wait_for_function("() => window.courseRun", timeout=timeout * 1000)
         seconds = time.monotonic() - begin
         assert self.page.evaluate("window.courseRun") == "done"
+        self.check()
+        return seconds
+
+    def run_widgets(self, timeout: float = 120) -> float:
+        """Run the cells that show widgets, and those that they need; return the seconds."""
+        node = nbformat.read(self.path, as_version=4)
+        indices = extract.needed_cells(node, lambda cell: "widgets." in cell.source)
+        begin = time.monotonic()
+        self.page.set_default_timeout(timeout * 1000)
+        self.page.evaluate(RUN_CELLS, indices)
+        seconds = time.monotonic() - begin
+        self.page.set_default_timeout(30_000)
+        counts = {cell["index"]: cell["count"] for cell in self.cells()}
+        assert all(counts[index] for index in indices), "a cell was not run"
         self.check()
         return seconds
 

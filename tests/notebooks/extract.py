@@ -12,6 +12,7 @@ A test of what notebook 01 defines:
 import ast
 import linecache
 import re
+import symtable
 import textwrap
 import types
 from pathlib import Path
@@ -70,6 +71,56 @@ def run(tree, source, filename, namespace):
     """Execute a tree so that tracebacks and `inspect.getsource` find its source."""
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     exec(compile(tree, filename, "exec"), namespace)  # our own notebooks
+
+
+def needed_cells(notebook, wanted):
+    """Return the indices in `notebook.cells` of the code cells that some of them need, in order.
+
+    Read backwards from the last: a cell counts if it is wanted, or if it defines a name that a
+    later one that counts looks up in the `lesson` profile. Objects that a cell changes without
+    naming them anew (a model that it trains, say) are not followed.
+
+    Args:
+        notebook: notebook node.
+        wanted: cell -> whether it is wanted for its own sake.
+    """
+    chosen, missing = [], set()
+    for index in reversed(range(len(notebook.cells))):
+        cell = notebook.cells[index]
+        if cell.cell_type != "code":
+            continue
+        names = [_names(statement) for statement in _in_lesson(parse(cell).body)]
+        if wanted(cell) or any(stored & missing for stored, _ in names):
+            chosen.insert(0, index)
+            for stored, loaded in reversed(names):
+                missing = (missing - stored) | loaded
+    return chosen
+
+
+def _in_lesson(statements):
+    """Leave out what only the `full` profile runs."""
+    for statement in statements:
+        if isinstance(statement, ast.If) and ast.unparse(statement.test) == "PROFILE == 'full'":
+            yield ast.Expr(statement.test)
+            yield from statement.orelse
+        else:
+            yield statement
+
+
+def _names(statement):
+    """Names that a statement binds for the statements behind it, and globals that it looks up."""
+    top = symtable.symtable(ast.unparse(statement), "cell", "exec")
+    stored = {name.get_name() for name in top.get_symbols() if name.is_assigned()}
+    stored |= {name.get_name() for name in top.get_symbols() if name.is_imported()}
+    loaded = {name.get_name() for name in top.get_symbols() if name.is_referenced()}
+    inner = list(top.get_children())
+    while inner:
+        scope = inner.pop()
+        inner += scope.get_children()
+        loaded |= {name.get_name() for name in scope.get_symbols() if name.is_global()}
+    if isinstance(statement, ast.AugAssign):
+        loaded |= stored
+    return stored, loaded
 
 
 def exercise_calls(notebook):

@@ -5,7 +5,7 @@ import inspect
 import gates
 import nbformat
 import pytest
-from extract import load_definitions, solutions
+from extract import load_definitions, needed_cells, solutions
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 SETUP = "import numpy as np\n\nfrom course_utils import exercises, runtime\n\nruntime.setup(seed=0)"
@@ -268,3 +268,21 @@ def test_load_definitions_runs_definitions_and_parameters_only():
 
 def test_solutions_are_found_by_the_name_they_define(good):
     assert set(solutions(good)) == set(EXERCISES)
+
+
+def test_needed_cells_follow_names_backwards():
+    sources = [
+        "import numpy as np",
+        "PROFILE = 'lesson'",
+        "def double(x):\n    unrelated = 2\n    return unrelated * x + offset",
+        "unrelated = slow()",
+        "offset = 1\ntotal = 0",
+        "total += offset",
+        "if PROFILE == 'full':\n    weights = slow()\nelse:\n    weights = np.ones(3)",
+        "weights = double(weights)",
+        "show(weights, total)",
+        "later = weights",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(s) for s in sources])
+    needed = needed_cells(notebook, lambda cell: "show(" in cell.source)
+    assert needed == [0, 1, 2, 4, 5, 6, 7, 8]
