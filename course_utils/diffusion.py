@@ -428,10 +428,12 @@ def inpaint(
 
     Source: RePaint, Lugmayr et al. 2022, arXiv:2201.09865, algorithm 1.
     """
-    schedule, rng = denoiser.schedule, np.random.default_rng(seed)
+    schedule, rng = denoiser.schedule, _generator(seed)
     times = _times(schedule, steps)
     pictures, known = np.asarray(pictures, np.float64), np.asarray(known)
-    if known.dtype != bool or np.broadcast_shapes(known.shape, pictures.shape) != pictures.shape:
+    sides = zip(known.shape[::-1], pictures.shape[::-1], strict=False)
+    fits = known.ndim <= pictures.ndim and all(side in (1, whole) for side, whole in sides)
+    if known.dtype != bool or not fits:
         raise ValueError(
             "known must be booleans of the pictures' shape; received "
             f"{known.dtype} of shape {known.shape} for pictures {pictures.shape}."
@@ -493,7 +495,7 @@ def image_to_image(
 
     Source: SDEdit, Meng et al. 2022, arXiv:2108.01073.
     """
-    pictures, rng = np.asarray(pictures, np.float64), np.random.default_rng(seed)
+    pictures, rng = np.asarray(pictures, np.float64), _generator(seed)
     noise = rng.standard_normal(pictures.shape) if noise is None else np.asarray(noise)
     if noise.shape != pictures.shape:
         raise ValueError(
@@ -547,7 +549,7 @@ def _times(schedule, steps) -> list[int]:
 def _dice(denoiser, steps, noise, seed, shape):
     """Return a function of the step that gives its noise."""
     if noise is None:
-        rng = np.random.default_rng(seed)
+        rng = _generator(seed)
         return lambda i: rng.standard_normal(shape)
     noise = np.asarray(noise)
     wanted = (len(_times(denoiser.schedule, steps)) - 1, *shape)
@@ -557,6 +559,11 @@ def _dice(denoiser, steps, noise, seed, shape):
             f"here {wanted}; received {noise.shape}."
         )
     return lambda i: noise[i]
+
+
+def _generator(seed):
+    # not the numbers of default_rng(seed) itself: x_T is often drawn from the same seed
+    return np.random.default_rng(seed).spawn(1)[0]
 
 
 def _compiled(network):
