@@ -134,10 +134,10 @@ class _Window:
     """A convolution in two parts: of the rows above, and of the row itself up to the place."""
 
     def __init__(self, layer, kept, pads, columns):
-        kernel = np.asarray(layer.kernel, np.float32)  # (height, width, channels, filters)
+        kernel = layer.kernel.numpy().astype(np.float32)  # (height, width, channels, filters)
         height, width, _, self._filters = kernel.shape
         self._kept, self._columns = kept, columns
-        self._bias = np.asarray(layer.bias, np.float32) if layer.use_bias else np.float32(0)
+        self._bias = layer.bias.numpy().astype(np.float32) if layer.use_bias else np.float32(0)
         self.activate = _activation(layer.activation)
         top, left, _ = pads
         strict = int(layer.mask_type == "A")
@@ -191,9 +191,9 @@ class _Window:
 def _pointwise(layer):
     """Return a function of arrays `(..., channels)` that does what the layer does."""
     if isinstance(layer, layers.Conv2D | layers.Dense):
-        kernel = np.asarray(layer.kernel, np.float32)
+        kernel = layer.kernel.numpy().astype(np.float32)
         kernel = kernel.reshape(kernel.shape[-2:])
-        bias = np.asarray(layer.bias, np.float32) if layer.use_bias else np.float32(0)
+        bias = layer.bias.numpy().astype(np.float32) if layer.use_bias else np.float32(0)
         activate = _activation(layer.activation)
 
         def product(x):
@@ -221,9 +221,8 @@ def _pointwise(layer):
 
 
 def _call(layer, arrays):
-    result = layer(arrays[0] if len(arrays) == 1 else arrays)
-    dtype = np.float32 if "float" in keras.backend.standardize_dtype(result.dtype) else None
-    return np.asarray(keras.ops.convert_to_numpy(result), dtype)
+    result = np.asarray(layer(arrays[0] if len(arrays) == 1 else arrays))
+    return result if np.issubdtype(result.dtype, np.integer) else result.astype(np.float32)
 
 
 def _gate(x):

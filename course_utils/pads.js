@@ -1,6 +1,7 @@
 // The browser's half of course_utils/pads.py: a point to drag, and a raster to draw on.
 
 const INK = "#222222";
+const UNKNOWN = 128, OPEN = [0, 114, 178]; // UNKNOWN of pads.py, and its colour
 
 function frame(model, el, side) {
   // A square that takes the focus and keeps its keys from JupyterLab's shortcuts.
@@ -127,25 +128,26 @@ function renderDrawing({ model, el }) {
   const row = document.createElement("div");
   row.style.cssText = "display: flex; gap: 4px; margin-top: 4px";
   el.append(row);
-  let erasing = false, last = null, at = [pixels >> 1, pixels >> 1];
+  const sharp = model.get("unknown"); // a pixel is ink, paper, or open
+  let tool = "Draw", last = null, at = [pixels >> 1, pixels >> 1];
   const buttons = {};
-  for (const name of ["Draw", "Erase", "Clear"]) {
+  const tools = sharp ? ["Draw", "Erase", "Unknown"] : ["Draw", "Erase"];
+  for (const name of [...tools, "Clear"]) {
     const button = (buttons[name] = document.createElement("button"));
     button.textContent = name;
     button.className = `jupyter-button course-${name.toLowerCase()}`;
     button.style.width = "auto";
     row.append(button);
   }
-  function choose(erase) {
-    erasing = erase;
-    buttons.Draw.setAttribute("aria-pressed", String(!erase));
-    buttons.Erase.setAttribute("aria-pressed", String(erase));
-    buttons.Draw.style.fontWeight = erase ? "normal" : "bold";
-    buttons.Erase.style.fontWeight = erase ? "bold" : "normal";
+  function choose(name) {
+    tool = name;
+    for (const other of tools) {
+      buttons[other].setAttribute("aria-pressed", String(other === name));
+      buttons[other].style.fontWeight = other === name ? "bold" : "normal";
+    }
   }
-  choose(false);
-  buttons.Draw.addEventListener("click", () => choose(false));
-  buttons.Erase.addEventListener("click", () => choose(true));
+  choose("Draw");
+  for (const name of tools) buttons[name].addEventListener("click", () => choose(name));
   buttons.Clear.addEventListener("click", () => send(new Uint8Array(pixels * pixels)));
 
   let ink = read();
@@ -158,7 +160,8 @@ function renderDrawing({ model, el }) {
     const context = canvas.getContext("2d");
     const picture = context.createImageData(pixels, pixels);
     ink.forEach((value, i) => {
-      picture.data.set([value, value, value, 255], 4 * i);
+      const colour = sharp && value === UNKNOWN ? OPEN : [value, value, value];
+      picture.data.set([...colour, 255], 4 * i);
     });
     context.putImageData(picture, 0, 0);
     canvas.dataset.ink = ink.reduce((sum, value) => sum + value, 0);
@@ -170,7 +173,7 @@ function renderDrawing({ model, el }) {
     model.save_changes();
   }
   function stroke(from, to) {
-    // Full ink within `radius` of the stroke's line, fading out over one pixel.
+    // Full ink within `radius` of the stroke's line, fading out over one pixel unless it is sharp.
     const next = ink.slice(), radius = model.get("radius");
     const [ax, ay] = from, dx = to[0] - ax, dy = to[1] - ay;
     const length = dx * dx + dy * dy;
@@ -178,9 +181,14 @@ function renderDrawing({ model, el }) {
       const px = (i % pixels) + 0.5, py = Math.floor(i / pixels) + 0.5;
       const along = length ? Math.min(1, Math.max(0, ((px - ax) * dx + (py - ay) * dy) / length)) : 0;
       const away = Math.hypot(px - ax - along * dx, py - ay - along * dy);
-      const reach = erasing ? radius + 0.5 : radius; // a rubber is a little wider than a pen
+      // a rubber is a little wider than a pen, and what opens a hole is wider still
+      const reach = radius + { Draw: 0, Erase: 0.5, Unknown: 1.5 }[tool];
       const level = Math.round(255 * Math.min(1, Math.max(0, reach + 0.5 - away)));
-      next[i] = erasing ? Math.min(next[i], 255 - level) : Math.max(next[i], level);
+      if (sharp) {
+        if (level > 127) next[i] = { Draw: 255, Erase: 0, Unknown: UNKNOWN }[tool];
+      } else {
+        next[i] = tool === "Erase" ? Math.min(next[i], 255 - level) : Math.max(next[i], level);
+      }
     }
     send(next);
   }

@@ -12,6 +12,8 @@ import traitlets
 
 from course_utils import render
 
+UNKNOWN = 128  # the level of a pixel that a drawing leaves open
+
 _ESM = Path(__file__).with_name("pads.js")
 
 
@@ -89,6 +91,8 @@ class DrawPad(anywidget.AnyWidget):
         pixels: of each side of the raster.
         radius: of the pen, in pixels of the raster; MNIST's strokes are 2 to 3 pixels wide.
         side: of the square in pixels of the screen.
+        unknown: whether pixels are ink, paper or `UNKNOWN`, which is one more tool. Strokes then
+            have sharp edges.
 
     `value` holds the raster as bytes, row by row; `raster` gives it as an array.
 
@@ -103,6 +107,7 @@ class DrawPad(anywidget.AnyWidget):
     radius = traitlets.Float(1.0).tag(sync=True)
     description = traitlets.Unicode().tag(sync=True)
     side = traitlets.Int(196).tag(sync=True)
+    unknown = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, raster=None, *, description, pixels=28, **options):
         if raster is None:

@@ -1,7 +1,7 @@
 """Pictures as sequences: alphabets of symbols, exact likelihoods, and samplers that write them."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -171,6 +171,10 @@ class PixelSampler:
             Weights are read when pictures are written, so a model that learns on stays up to date.
         alphabet: of the model.
 
+    Attributes:
+        plan: of the layers; `plan.shape` is (rows, columns).
+        classes: how many there are to ask for; 0 where the model takes no labels.
+
     Raises:
         ValueError: naming the layer, if there is one of another kind, or one that looks at what it
             should predict; or if alphabet and logits do not fit.
@@ -179,6 +183,7 @@ class PixelSampler:
     def __init__(self, model, alphabet: Alphabet):
         self.model, self.alphabet = model, alphabet
         self.plan = Plan(model)
+        self.classes = number_of_classes(model) if self.plan.conditional else 0
         if self.plan.num_levels != alphabet.num_levels:
             raise ValueError(
                 f"the model has logits of {self.plan.num_levels} symbols, the alphabet has "
@@ -277,11 +282,47 @@ def complete(
     n: int = 8,
     seed: int | None = None,
     *,
-    temperature: float = 1.0,
-    particles: int = 20,
     callback: Callable | None = None,
+    **options,
 ) -> np.ndarray:
     """Draw what could stand at unknown pixels, given all known ones: those before and those after.
+
+    `completing` says how, and yields what this returns in the end.
+
+    Args:
+        sampler: of the model.
+        pictures: `(1 or n, height, width, 1)` in [0, 1].
+        known: the same shape, bool.
+        labels: as in `PixelSampler.sample`.
+        n: number of results.
+        seed: of the chance.
+        callback: called after each row as `callback(row, symbols)`; False ends the work.
+        **options: temperature and particles, as in `completing`.
+
+    Returns:
+        `(n, rows, columns)` int32.
+
+    Raises:
+        ValueError: if shapes or numbers do not go together.
+    """
+    for row, symbols in completing(sampler, pictures, known, labels, n, seed, **options):
+        if callback and callback(row, symbols) is False:
+            break
+    return symbols
+
+
+def completing(
+    sampler: PixelSampler,
+    pictures,
+    known,
+    labels=None,
+    n: int = 8,
+    seed: int | None = None,
+    *,
+    temperature: float = 1.0,
+    particles: int = 20,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Draw what could stand at unknown pixels, given all known ones, and yield after each row.
 
     A network that reads from the top knows nothing of what is kept further down. So for each
     result `particles` pictures are written side by side (a particle filter): each draws the unknown
@@ -300,12 +341,12 @@ def complete(
         n: number of results.
         seed: of the chance.
         temperature: divides the logits, in draws and in weights; with 0 there are no weights.
-        particles: for each result.
-        callback: called after each row as `callback(row, symbols)` with `(n, rows, columns)`, for
-            each result the particle that would be chosen now; False ends the work.
+        particles: for each result. Where no known pixel follows an unknown one, and the label is
+            given, one is exact and no more are used.
 
-    Returns:
-        `(n, rows, columns)` int32.
+    Yields:
+        The row, and `(n, rows, columns)` int32: for each result the particle that would be chosen
+        now. Rows to come are zeros.
 
     Raises:
         ValueError: if shapes or numbers do not go together.
@@ -317,6 +358,8 @@ def complete(
         raise ValueError(
             f"n and particles must be positive; received n={n} and particles={particles}."
         )
+    if not _needs_weights(np.asarray(known), labels is None and sampler.plan.conditional):
+        particles = 1
     rng = np.random.default_rng(seed)
     rows, width = sampler.plan.shape
     labels = checked_labels(sampler.model, labels, n, may_lack=True)
@@ -354,9 +397,14 @@ def complete(
                 symbols = order.draw(columns.logits(column), row, column)
                 columns.write(column, sampler.alphabet.table[symbols])
                 weights += order.log_mass.reshape(n, particles)
-        if callback and callback(row, chosen()) is False:
-            break
-    return chosen()
+        yield row, chosen()
+
+
+def _needs_weights(known, any_label):
+    """Whether something known can tell for or against what was drawn before it."""
+    flat = known.reshape(len(known), -1)
+    after = np.logical_or.accumulate(~flat, axis=1) & flat  # in rows of pixels, not of blocks
+    return bool(after.any()) or bool(any_label and flat.any())
 
 
 @functools.cache

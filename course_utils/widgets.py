@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets
 import numpy as np
 
-from course_utils import explain, gan_view, latent, pads, render, shells, slow, studio
+from course_utils import (
+    completer_view,
+    explain,
+    gan_view,
+    latent,
+    pads,
+    render,
+    shells,
+    slow,
+    studio,
+)
 from course_utils._memory import remember
 
 STRONGEST = "strongest 16"
@@ -393,6 +403,36 @@ def gan_explorer(generator, images, labels, probabilities: Callable) -> shells.L
         ValueError: if the generator has other inputs, or pictures and labels do not fit.
     """
     return gan_view.Explorer(gan_view.GanView(generator, probabilities, images, labels))
+
+
+def digit_completer(sampler, images, labels) -> slow.Refinable:
+    """Hide or paint a part of a digit, and let a model complete it in several ways, row by row.
+
+    Args:
+        sampler: `pixels.PixelSampler` of a model of pictures of ink and paper; one that takes
+            classes can be asked for them.
+        images: `(m, height, width, 1)` test digits to begin with, of the model's size; float in
+            [0, 1], or uint8. Half and more counts as ink.
+        labels: `(m,)` what they are.
+
+    Returns:
+        The widget: leave it last in the cell.
+
+    Raises:
+        ValueError: if pictures, labels and sampler do not fit together.
+    """
+    view = completer_view.CompleterView(sampler, images, labels)
+    return slow.Refinable(
+        view,
+        view.complete,
+        completer_view.controls(view),
+        start="Complete",
+        name="completer",
+        alt="A digit of which a part is unknown, and eight ways in which a model completes it.",
+        adjust=lambda shell, name: completer_view.adjust(view, shell, name),
+        describe=view.describe,
+        still=view.still,
+    )
 
 
 def _choice(label, options, value=None):

@@ -51,7 +51,9 @@ MAY_IMPORT = {
     "_latent_canvas": ("_drawing", "_charts", "plots", "render"),
     "latent": ("runtime", "losses", "render", "_latent_canvas", "_memory"),
     "gan_view": ("pads", "render", "samplers", "shells", "_memory"),
+    "completer_view": ("pads", "pixels", "render", "_memory"),
     "widgets": (
+        "completer_view",
         "explain",
         "gan_view",
         "latent",
@@ -76,12 +78,14 @@ MAY_IMPORT = {
     # exercises
     "_checking": (),
     "_exercises_cnn": ("_checking",),
+    "_exercises_diffusion": ("_checking",),
     "_exercises_gan": ("_checking",),
     "_exercises_pixelcnn": ("_checking",),
     "_exercises_style": ("_checking",),
     "_exercises_vae": ("_checking",),
     "exercises": (
         "_exercises_cnn",
+        "_exercises_diffusion",
         "_exercises_gan",
         "_exercises_pixelcnn",
         "_exercises_style",
@@ -96,6 +100,7 @@ TESTED_WITH = {
     "cifar10": "data",
     "slow": "shells",
     "studio": "style_studio",
+    "completer_view": "completer",
     "gan_view": "gan_explorer",
 }
 MODULES = astrules.modules()

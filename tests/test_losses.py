@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 import tensorflow as tf
 
@@ -337,3 +338,54 @@ def test_r1_agrees_with_finite_differences_and_reaches_the_weights():
         np.testing.assert_allclose(penalty[index], np.sum(np.square(slopes)), rtol=1e-3)
     kernel = tape.gradient(penalty, net.trainable_variables)[0]
     assert np.abs(kernel).max() > 0
+
+
+# --- one symbol after another ----------------------------------------------------------------
+
+
+def test_symbol_loss_is_the_sum_of_log_probabilities():
+    logits = 3 * RNG.normal(size=(3, 4, 5, 7)).astype("float32")
+    symbols = RNG.integers(0, 7, (3, 4, 5))
+    expected = np.zeros(3)
+    for n, i, j in np.ndindex(3, 4, 5):
+        expected[n] -= scipy.special.log_softmax(logits[n, i, j].astype("float64"))[
+            symbols[n, i, j]
+        ]
+    found = losses.symbol_loss(symbols.astype("int32"), logits)
+    assert found.shape == (3,) and found.dtype == "float32"
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_symbol_loss_of_ignorance_is_the_length_in_nats():
+    symbols = RNG.integers(0, 256, (2, 28, 28)).astype("int32")
+    found = losses.symbol_loss(symbols, np.zeros((2, 28, 28, 256), "float32"))
+    np.testing.assert_allclose(found, 784 * np.log(256), rtol=1e-5)
+
+
+def test_symbol_loss_of_two_symbols_is_the_reconstruction_loss():
+    logits = RNG.normal(size=(3, 4, 5, 1)).astype("float32")
+    bits = RNG.integers(0, 2, (3, 4, 5, 1)).astype("int32")
+    both = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    found = losses.symbol_loss(bits[..., 0], both)
+    np.testing.assert_allclose(found, losses.reconstruction_loss(bits, logits), rtol=1e-5)
+
+
+def test_symbol_loss_is_summed_in_float32():
+    logits = np.zeros((1, 28, 28, 256), "float32")
+    symbols = np.zeros((1, 28, 28), "int32")
+    rounded = losses.symbol_loss(symbols, tf.cast(logits, tf.bfloat16))
+    assert rounded.dtype == "float32"
+    np.testing.assert_allclose(rounded, 784 * np.log(256), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "message"),
+    [
+        (np.zeros((2, 4, 4), "int32"), r"received \(2, 4, 4\) and \(2, 4, 5, 3\)"),
+        (np.zeros((2, 4, 5, 1), "int32"), "without the last axis"),
+        (np.zeros((2, 4, 5), "float32"), "whole numbers .* received float32"),
+    ],
+)
+def test_symbol_loss_refuses(symbols, message):
+    with pytest.raises(ValueError, match=message):
+        losses.symbol_loss(symbols, np.zeros((2, 4, 5, 3), "float32"))

@@ -7,6 +7,7 @@ import PIL.Image
 import pytest
 import traitlets
 
+from course_utils import pads
 from course_utils.pads import DrawPad, PointPad
 
 PICTURE = np.arange(48, dtype=np.uint8).reshape(6, 8)
@@ -69,3 +70,15 @@ def test_another_raster_is_refused_and_changes_nothing(raster, message):
     with pytest.raises(traitlets.TraitError, match=message):
         pad.raster = raster
     assert not pad.raster.any() and pad.raster.shape == (28, 28)
+
+
+def test_a_drawing_may_leave_pixels_unknown():
+    raster = np.zeros((28, 28), np.uint8)
+    raster[14:] = pads.UNKNOWN
+    pad = DrawPad(raster, description="d", unknown=True)
+    assert pad.unknown and not DrawPad(description="d").unknown
+    np.testing.assert_array_equal(
+        pad.raster == pads.UNKNOWN, np.arange(28)[:, None] * np.ones(28) >= 14
+    )
+    # the browser's half has the same level
+    assert f"UNKNOWN = {pads.UNKNOWN}," in pads._ESM.read_text(encoding="utf-8")
