@@ -14,11 +14,23 @@ from course_utils._exercises_cnn import (
     check_grad_cam,
     check_receptive_field,
 )
+from course_utils._exercises_diffusion import (
+    check_ddim_step,
+    check_diffuse,
+    check_guide,
+    check_picture_from_velocity,
+)
 from course_utils._exercises_gan import (
     check_best_logits,
     check_discriminator_cost,
     check_generator_slope,
     check_slerp,
+)
+from course_utils._exercises_pixelcnn import (
+    check_bits_per_dimension,
+    check_class_posterior,
+    check_conv_mask,
+    check_draw_symbol,
 )
 from course_utils._exercises_style import (
     check_gram_changes,
@@ -35,18 +47,26 @@ from course_utils._exercises_vae import (
 
 __all__ = [
     "check_best_logits",
+    "check_bits_per_dimension",
+    "check_class_posterior",
     "check_conv2d",
+    "check_conv_mask",
     "check_conv_parameters",
     "check_cross_entropy",
+    "check_ddim_step",
+    "check_diffuse",
     "check_discriminator_cost",
+    "check_draw_symbol",
     "check_generator_slope",
     "check_grad_cam",
     "check_gram_changes",
     "check_gram_matrix",
+    "check_guide",
     "check_importance_weighted_bound",
     "check_keep_luminance",
     "check_kl_divergence",
     "check_latent_grid",
+    "check_picture_from_velocity",
     "check_receptive_field",
     "check_reparameterise",
     "check_slerp",
