@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from course_utils import schedules
+from course_utils import _walking, schedules
 from course_utils.schedules import DiffusionSchedule
 
 
@@ -46,7 +46,7 @@ class Denoiser:
             raise ValueError(f'prediction must be "v" or "noise"; received {prediction!r}.')
         self.schedule, self.prediction, self.clip = schedule, prediction, clip
         self.no_label = no_label
-        self._network = _compiled(network)
+        self._network = _walking.compiled(network)
 
     def __call__(self, x_t, t, labels=None, guidance: float = 1.0):
         """Guess the picture and the noise in x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε.
@@ -183,7 +183,7 @@ def ddpm_sample(
 
     Source: Ho et al. 2020, arXiv:2006.11239, algorithm 2, with variance β̃.
     """
-    draw = _dice(denoiser, steps, noise, seed, np.shape(x_T))
+    draw = _walking.dice(len(_times(denoiser.schedule, steps)), noise, seed, np.shape(x_T))
 
     def step(i, t, s, x_t, x_start, _):
         mean, variance = schedules.posterior(denoiser.schedule, x_start, x_t, t, s)
@@ -228,7 +228,7 @@ def ddim_sample(
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must be from 0 to 1; received {eta!r}.")
     schedule = denoiser.schedule
-    draw = _dice(denoiser, steps, noise, seed, np.shape(x_T))
+    draw = _walking.dice(len(_times(denoiser.schedule, steps)), noise, seed, np.shape(x_T))
 
     def step(i, t, s, x_t, x_start, pred_noise):
         alpha_bar_t, alpha_bar_s = schedule.alpha_bar(t), schedule.alpha_bar(s)
@@ -280,7 +280,7 @@ def dpm_solver_sample(
         alpha_bar_t, alpha_bar_s = schedule.alpha_bar(t), schedule.alpha_bar(s)
         if s < 0:
             return x_start
-        h, change = _half_log_snr(alpha_bar_s) - _half_log_snr(alpha_bar_t), 0.0
+        h, change = _walking.half_log_snr(alpha_bar_s) - _walking.half_log_snr(alpha_bar_t), 0.0
         if before:
             last_h, last_start = before
             change = 0.5 * h / last_h * (x_start - last_start)
@@ -377,13 +377,13 @@ def ddim_invert(
         if s < 0:
             x = np.sqrt(alpha_bar_t) * x + np.sqrt(1 - alpha_bar_t) * noise
         else:
-            h, change = _half_log_snr(alpha_bar_t) - _half_log_snr(alpha_bar_s), 0.0
+            h, change = _walking.half_log_snr(alpha_bar_t) - _walking.half_log_snr(alpha_bar_s), 0.0
             if before and order == 2:
                 change = 0.5 * h / before[0] * (noise - before[1])
             before[:] = h, noise
             x = np.sqrt(alpha_bar_t / alpha_bar_s) * x
             x = x - np.sqrt(1 - alpha_bar_t) * np.expm1(h) * (noise + change)
-        if _stops(callback, i, t, x, guess):
+        if _walking.stops(callback, i, t, x, guess):
             break
     return x.astype(np.float32)
 
@@ -428,7 +428,7 @@ def inpaint(
 
     Source: RePaint, Lugmayr et al. 2022, arXiv:2201.09865, algorithm 1.
     """
-    schedule, rng = denoiser.schedule, _generator(seed)
+    schedule, rng = denoiser.schedule, _walking.generator(seed)
     times = _times(schedule, steps)
     pictures, known = np.asarray(pictures, np.float64), np.asarray(known)
     sides = zip(known.shape[::-1], pictures.shape[::-1], strict=False)
@@ -441,12 +441,12 @@ def inpaint(
     if isinstance(resample, bool) or not isinstance(resample, int) or resample < 1:
         raise ValueError(f"resample must be a positive whole number; received {resample!r}.")
     x, calls = rng.standard_normal(pictures.shape), 0
-    for t, s in zip(times, [*times[1:], -1], strict=True):
+    for t, s in _walking.pairs(times):
         alpha_bar_t, alpha_bar_s = schedule.alpha_bar(t), schedule.alpha_bar(s)
         for left in reversed(range(resample if s >= 0 else 1)):
             x_start, _ = denoiser(x, t, labels, guidance)
             guess = np.where(known, pictures, x_start)
-            if _stops(callback, calls, t, x, guess):
+            if _walking.stops(callback, calls, t, x, guess):
                 return guess.astype(np.float32)
             calls += 1
             mean, variance = schedules.posterior(schedule, x_start, x, t, s)
@@ -495,7 +495,7 @@ def image_to_image(
 
     Source: SDEdit, Meng et al. 2022, arXiv:2108.01073.
     """
-    pictures, rng = np.asarray(pictures, np.float64), _generator(seed)
+    pictures, rng = np.asarray(pictures, np.float64), _walking.generator(seed)
     noise = rng.standard_normal(pictures.shape) if noise is None else np.asarray(noise)
     if noise.shape != pictures.shape:
         raise ValueError(
@@ -511,23 +511,13 @@ def image_to_image(
 
 def _walk(denoiser, x, step, labels, steps, guidance, callback):
     """Go down the time steps: `step(i, t, s, x_t, x_start, noise)` makes x_s."""
-    times = _times(denoiser.schedule, steps)
     x = np.asarray(x, np.float64)
-    for i, (t, s) in enumerate(zip(times, [*times[1:], -1], strict=True)):
+    for i, (t, s) in enumerate(_walking.pairs(_times(denoiser.schedule, steps))):
         x_start, noise = denoiser(x, t, labels, guidance)
-        if _stops(callback, i, t, x, x_start):
+        if _walking.stops(callback, i, t, x, x_start):
             return x_start.astype(np.float32)
         x = step(i, t, s, x, x_start, noise)
     return x.astype(np.float32)
-
-
-def _half_log_snr(alpha_bar):
-    return 0.5 * np.log(alpha_bar / (1 - alpha_bar))  # λ
-
-
-def _stops(callback, *news):
-    answer = callback(*news) if callback else None
-    return answer is not None and not answer
 
 
 def _times(schedule, steps) -> list[int]:
@@ -544,37 +534,3 @@ def _times(schedule, steps) -> list[int]:
             f"received {np.array2string(times, threshold=6)}."
         )
     return times.tolist()
-
-
-def _dice(denoiser, steps, noise, seed, shape):
-    """Return a function of the step that gives its noise."""
-    if noise is None:
-        rng = _generator(seed)
-        return lambda i: rng.standard_normal(shape)
-    noise = np.asarray(noise)
-    wanted = (len(_times(denoiser.schedule, steps)) - 1, *shape)
-    if noise.shape != wanted:
-        raise ValueError(
-            "noise must have the shape (steps - 1, *x_T.shape), "
-            f"here {wanted}; received {noise.shape}."
-        )
-    return lambda i: noise[i]
-
-
-def _generator(seed):
-    # not the numbers of default_rng(seed) itself: x_T is often drawn from the same seed
-    return np.random.default_rng(seed).spawn(1)[0]
-
-
-def _compiled(network):
-    """Return a function of `[x_t, t, labels]`: of a model, a compiled one for any batch."""
-    import keras
-
-    if not isinstance(network, keras.Model):
-        return network
-    import tensorflow as tf
-
-    signature = [tf.TensorSpec(one.shape, one.dtype) for one in network.inputs]
-    run = tf.function(lambda *inputs: network(list(inputs), training=False), signature)
-    dtypes = [one.dtype for one in network.inputs]
-    return lambda inputs: run(*map(tf.convert_to_tensor, map(np.asarray, inputs, dtypes)))

@@ -1,8 +1,10 @@
 """Shells for work of more than 100 ms: a button, a thread, a progress bar and Cancel."""
 
 import contextlib
+import queue
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import ipywidgets
 import numpy as np
@@ -148,6 +150,47 @@ class Refinable(Slow):
         self._say("")
         self._progress.value = 0
         self._show()
+
+
+def stepwise(work: Callable) -> Iterator[tuple[str, object]]:
+    """Make an iterator of a function that calls back, so that it waits between its steps.
+
+    The function runs in a thread of its own, but never at the same time as its user: it waits in
+    its callback until the next step is asked for, and the user waits while it works.
+
+    Args:
+        work: `callback -> result`; it must end soon when the callback returns False.
+
+    Yields:
+        ("step", arguments of the callback) at each call, and at the end ("result", result).
+    """
+    news: queue.SimpleQueue = queue.SimpleQueue()
+    go_on: queue.SimpleQueue = queue.SimpleQueue()
+
+    def callback(*arguments):
+        news.put(("step", arguments))
+        return go_on.get()
+
+    def run():
+        try:
+            news.put(("result", work(callback)))
+        except BaseException as error:
+            news.put(("error", error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, value = news.get()
+            if kind == "error":
+                raise value
+            yield kind, value
+            if kind == "result":
+                return
+            go_on.put(True)
+    finally:
+        go_on.put(False)
+        thread.join()
 
 
 def _generate(steps, state):

@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "pictures": ("runtime", "bundle", "downloads", "data"),
     "checkpoints": ("runtime", "layers", "bundle"),
     "samplers": (),
-    "diffusion": ("schedules",),
+    "_walking": (),
+    "diffusion": ("schedules", "_walking"),
     "generators": ("runtime", "checkpoints", "schedules", "diffusion", "pixels"),
     "judge": ("runtime", "data", "checkpoints", "metrics"),
     "_drawing": (),
@@ -47,22 +48,26 @@ MAY_IMPORT = {
     "shells": ("runtime", "render", "pads"),
     "slow": ("shells",),
     "_memory": (),
+    "cnn_view": ("explain", "render", "_memory"),
     "studio": ("render", "_memory"),
     "_latent_canvas": ("_drawing", "_charts", "plots", "render"),
     "latent": ("runtime", "losses", "render", "_latent_canvas", "_memory"),
     "gan_view": ("pads", "render", "samplers", "shells", "_memory"),
     "completer_view": ("pads", "pixels", "render", "_memory"),
+    "diffusion_view": ("diffusion", "render", "slow", "_memory"),
+    "inpainter_view": ("diffusion", "pads", "render", "slow", "_memory"),
     "widgets": (
+        "cnn_view",
         "completer_view",
-        "explain",
+        "diffusion_view",
         "gan_view",
+        "inpainter_view",
         "latent",
         "pads",
         "render",
         "shells",
         "slow",
         "studio",
-        "_memory",
     ),
     # the terminal
     "__main__": (
@@ -101,7 +106,9 @@ TESTED_WITH = {
     "slow": "shells",
     "studio": "style_studio",
     "completer_view": "completer",
+    "cnn_view": "widgets",
     "gan_view": "gan_explorer",
+    "inpainter_view": "diffusion_view",
 }
 MODULES = astrules.modules()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils import _memory, render, widgets
+from course_utils import _memory, cnn_view, render, widgets
 
 NAMES = ["ant", "bee", "cow", "dog"]
 
@@ -34,7 +34,7 @@ def pictures():
 
 @pytest.fixture(scope="module")
 def view(net, pictures):
-    return widgets.CnnView(net, pictures, [0, 1, 2, 3, 0], NAMES)
+    return cnn_view.CnnView(net, pictures, [0, 1, 2, 3, 0], NAMES)
 
 
 def state(**changes):
@@ -42,9 +42,9 @@ def state(**changes):
         "picture": 0,
         "own": None,
         "layer": "second",
-        "channel": widgets.STRONGEST,
-        "saliency": widgets.GRAD_CAM,
-        "class": widgets.TOP,
+        "channel": cnn_view.STRONGEST,
+        "saliency": cnn_view.GRAD_CAM,
+        "class": cnn_view.TOP,
         **changes,
     }
 
@@ -57,8 +57,8 @@ def state(**changes):
         {"layer": "first"},
         {"channel": 0},
         {"channel": 19},
-        {"saliency": widgets.OCCLUSION},
-        {"saliency": widgets.OFF},
+        {"saliency": cnn_view.OCCLUSION},
+        {"saliency": cnn_view.OFF},
     ],
 )
 def test_each_part_of_the_state_changes_the_picture(view, change):
@@ -68,7 +68,7 @@ def test_each_part_of_the_state_changes_the_picture(view, change):
     np.testing.assert_array_equal(view(state()), plain)
 
 
-@pytest.mark.parametrize("saliency", [widgets.GRAD_CAM, widgets.OCCLUSION])
+@pytest.mark.parametrize("saliency", [cnn_view.GRAD_CAM, cnn_view.OCCLUSION])
 def test_every_class_has_its_own_saliency(view, saliency):
     shown = [view(state(saliency=saliency, **{"class": name})) for name in NAMES]
     for one in range(4):
@@ -79,7 +79,7 @@ def test_every_class_has_its_own_saliency(view, saliency):
 
 
 def test_the_network_runs_once_for_each_picture_and_class(net, pictures, monkeypatch):
-    view = widgets.CnnView(net, pictures, [0] * 5, NAMES)
+    view = cnn_view.CnnView(net, pictures, [0] * 5, NAMES)
     calls = []
     real = view._explain
     monkeypatch.setattr(view, "_explain", lambda *args: calls.append(args) or real(*args))
@@ -94,7 +94,7 @@ def test_the_network_runs_once_for_each_picture_and_class(net, pictures, monkeyp
 
 def test_what_is_remembered_is_bounded(net, pictures, monkeypatch):
     monkeypatch.setattr(_memory, "REMEMBERED", 3)
-    view = widgets.CnnView(net, pictures, [0] * 5, NAMES)
+    view = cnn_view.CnnView(net, pictures, [0] * 5, NAMES)
     for picture in range(5):
         view(state(picture=picture))
     assert len(view._seen) == 3
@@ -107,8 +107,8 @@ def test_description_says_what_the_picture_shows(view, net, pictures):
     top = int(probabilities.argmax())
     assert text.startswith(f"bee, taken for {NAMES[top]} ({probabilities[top]:.0%})")
     assert "speaks for" in text
-    assert "grey square" in view.describe(state(saliency=widgets.OCCLUSION))
-    own = view.describe(state(own=pictures[0], saliency=widgets.OFF))
+    assert "grey square" in view.describe(state(saliency=cnn_view.OCCLUSION))
+    own = view.describe(state(own=pictures[0], saliency=cnn_view.OFF))
     assert own.startswith("Your picture, taken for")
     assert own.endswith("%).")
 
@@ -120,19 +120,19 @@ def test_preprocess_gets_values_in_0_1(net, pictures):
         seen.append(image)
         return image * 2 - 1
 
-    widgets.CnnView(net, pictures, [0] * 5, NAMES, preprocess)
+    cnn_view.CnnView(net, pictures, [0] * 5, NAMES, preprocess)
     np.testing.assert_allclose(seen[0], pictures[0] / 255, atol=1e-6)
     assert seen[0].dtype == np.float32
 
 
 def test_float_and_uint8_pictures_are_the_same(net, pictures, view):
-    other = widgets.CnnView(net, pictures / np.float32(255), [0, 1, 2, 3, 0], NAMES)
+    other = cnn_view.CnnView(net, pictures / np.float32(255), [0, 1, 2, 3, 0], NAMES)
     np.testing.assert_array_equal(other(state()), view(state()))
 
 
 def test_grey_pictures_and_own_pictures_for_them():
     pictures = np.random.default_rng(0).random((2, 16, 16, 1))
-    view = widgets.CnnView(small_net(1), pictures, [0, 1], NAMES)
+    view = cnn_view.CnnView(small_net(1), pictures, [0, 1], NAMES)
     assert view(state()).shape == (440, 960, 3)
     own = np.zeros((30, 20, 3), np.uint8)
     own[..., 0] = 255
@@ -203,7 +203,7 @@ def test_moving_the_channel_shows_that_channel(explorer, view):
 
 def test_the_channel_follows_the_layer_and_reset_restores_it(explorer, view):
     channel, layer = explorer.controls["channel"], explorer.controls["layer"]
-    assert channel.options == (widgets.STRONGEST, *range(20))
+    assert channel.options == (cnn_view.STRONGEST, *range(20))
     channel.value = 3
     layer.value = "first"
     assert channel.value == 3
@@ -213,7 +213,7 @@ def test_the_channel_follows_the_layer_and_reset_restores_it(explorer, view):
     assert (channel.options[-1], channel.value) == (5, 5)
     np.testing.assert_array_equal(shown(explorer), view(state(layer="first", channel=5)))
     explorer.reset()
-    assert (channel.options[-1], channel.value) == (19, widgets.STRONGEST)
+    assert (channel.options[-1], channel.value) == (19, cnn_view.STRONGEST)
     np.testing.assert_array_equal(shown(explorer), view(state()))
 
 
@@ -244,7 +244,7 @@ def test_two_explorers_do_not_share_their_state(net, pictures):
 
 
 def test_all_is_compiled_before_the_first_key_press(net, pictures, monkeypatch):
-    view = widgets.CnnView(net, pictures, [0] * 5, NAMES)
+    view = cnn_view.CnnView(net, pictures, [0] * 5, NAMES)
     import tensorflow as tf
 
     def refuse(*args, **kwargs):
@@ -252,19 +252,19 @@ def test_all_is_compiled_before_the_first_key_press(net, pictures, monkeypatch):
 
     monkeypatch.setattr(tf.GradientTape, "__enter__", refuse)
     monkeypatch.setattr(type(net), "__call__", refuse)
-    view(state(picture=2, saliency=widgets.OCCLUSION, **{"class": "cow"}))
+    view(state(picture=2, saliency=cnn_view.OCCLUSION, **{"class": "cow"}))
 
 
 def test_occlusion_maps_are_there_before_they_are_asked_for(net, pictures, monkeypatch):
-    view = widgets.CnnView(net, pictures, [0] * 5, NAMES)
+    view = cnn_view.CnnView(net, pictures, [0] * 5, NAMES)
     calls = []
     real = view._occlusion
     monkeypatch.setattr(view, "_occlusion", lambda image: calls.append(1) or real(image))
     for picture in range(5):
-        view(state(picture=picture, saliency=widgets.OCCLUSION))
+        view(state(picture=picture, saliency=cnn_view.OCCLUSION))
     assert calls == []
     for layer in view.layers:
-        view(state(own=pictures[0, ::-1], layer=layer, saliency=widgets.OCCLUSION))
+        view(state(own=pictures[0, ::-1], layer=layer, saliency=cnn_view.OCCLUSION))
     assert calls == [1]
 
 

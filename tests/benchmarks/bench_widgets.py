@@ -16,7 +16,7 @@ runtime.setup(seed=0)
 
 import keras  # noqa: E402
 
-from course_utils import explain, render, widgets  # noqa: E402
+from course_utils import cnn_view, explain, render, widgets  # noqa: E402
 
 NAMES = [f"class {index}" for index in range(10)]
 
@@ -60,7 +60,7 @@ def main():
     explained, occluded = explain.explain(model), explain.occlusion(model)
     show("logits, maps and Grad-CAM", lambda: explained(image))
     show("occlusion", lambda: occluded(image))
-    view = widgets.CnnView(model, pictures, [0] * 24, NAMES)
+    view = cnn_view.CnnView(model, pictures, [0] * 24, NAMES)
     state = explorer.state() | {"own": None}
     canvas = view(state)
     show("draw, network remembered", lambda: view(state))
