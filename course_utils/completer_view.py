@@ -90,8 +90,8 @@ class CompleterView:
                 f"pictures; received {labels.shape} of {labels.dtype}."
             )
         self._sampler, self._labels = sampler, labels
-        most = 255 if images.dtype == np.uint8 else 1
-        self.rasters = np.where(images[..., 0] * 2 >= most, 255, 0).astype(np.uint8)
+        half = 128 if images.dtype == np.uint8 else 0.5
+        self.rasters = np.where(images[..., 0] >= half, 255, 0).astype(np.uint8)
         self.classes = sampler.classes
         self._done: OrderedDict = OrderedDict()
         given = self.given(0, HIDES[0]).tobytes()
@@ -143,12 +143,12 @@ class CompleterView:
     def still(self, state: dict) -> np.ndarray:
         """Draw what is given beside its completions, for readers without a kernel."""
         picture = self(state)
-        pad = np.full((picture.shape[0], 28 * 9 + 24, 3), 255, np.uint8)
-        given = self._coloured(*self._known(state), None, 0)
-        large = render.enlarge(given, 28 * 9)
-        top = (len(pad) - len(large)) // 2
-        pad[top : top + len(large), 12 : 12 + large.shape[1]] = large
-        return np.concatenate([pad, picture], axis=1)
+        given = Image.fromarray(self._coloured(*self._known(state), None, 0))
+        side = len(picture) - 2 * _TOP
+        beside = Image.new("RGB", (side + 2 * _LEFT, len(picture)), render.PAPER)
+        beside.paste(given.resize((side, side), Image.Resampling.NEAREST), (_LEFT, _TOP))
+        render.write(ImageDraw.Draw(beside), (_LEFT, 8), "Given", 15, bold=True)
+        return np.concatenate([np.asarray(beside), picture], axis=1)
 
     def describe(self, state: dict) -> str:
         """Say in words what the picture shows."""

@@ -358,7 +358,7 @@ def completing(
         raise ValueError(
             f"n and particles must be positive; received n={n} and particles={particles}."
         )
-    if not _needs_weights(np.asarray(known), labels is None and sampler.plan.conditional):
+    if not _needs_weights(sampler, np.asarray(known), labels):
         particles = 1
     rng = np.random.default_rng(seed)
     rows, width = sampler.plan.shape
@@ -400,11 +400,17 @@ def completing(
         yield row, chosen()
 
 
-def _needs_weights(known, any_label):
+def _needs_weights(sampler, known, labels):
     """Whether something known can tell for or against what was drawn before it."""
-    flat = known.reshape(len(known), -1)
-    after = np.logical_or.accumulate(~flat, axis=1) & flat  # in rows of pixels, not of blocks
-    return bool(after.any()) or bool(any_label and flat.any())
+    (rows, columns), side = sampler.plan.shape, sampler.alphabet.side
+    if known.shape[1:] != (rows * side, columns * side, 1):
+        return True  # an error soon says so
+    blocks = known.reshape(-1, rows, side, columns, side).swapaxes(2, 3)
+    blocks = blocks.reshape(-1, rows * columns, side * side)  # in the order of drawing
+    is_open = ~blocks.all(axis=2)
+    open_before = np.cumsum(is_open, axis=1) > is_open
+    drawn_label = labels is None and sampler.plan.conditional
+    return bool(np.any(blocks.any(axis=2) & (open_before | drawn_label)))
 
 
 @functools.cache

@@ -402,10 +402,10 @@ GIVEN = np.array([[0, 0, 0], [0, 0, 1], [1, 0, 1]], np.float32)[..., None]
 
 
 def test_completions_follow_the_posterior():
-    model = masked((3, 3, 1), channels=4)
+    model = shaken(masked((3, 3, 1), channels=4), seed=1, size=1.0)
     _, p = posterior(model, GIVEN, HOLE)
-    sampler, n = pixels.PixelSampler(model, INK), 2000
-    found = pixels.complete(sampler, GIVEN[None], HOLE[None], n=n, seed=0, particles=60)
+    sampler, n = pixels.PixelSampler(model, INK), 1000
+    found = pixels.complete(sampler, GIVEN[None], HOLE[None], n=n, seed=0, particles=40)
     assert found.shape == (n, 3, 3) and found.dtype == np.int32
     np.testing.assert_array_equal(found[:, HOLE[..., 0]], np.tile(GIVEN[HOLE], (n, 1)))
     noise = np.sqrt(2 * p * (1 - p) / (np.pi * n)).sum() / 2  # expected distance of exact draws
@@ -416,18 +416,55 @@ def test_completions_follow_the_posterior():
 
 def test_completions_without_a_label_find_the_class():
     model = gated((2, 3, 1), classes=3)
-    model.layers[-1].bias.assign([0.0, 0.5])
     known = np.array([[0, 0, 1], [1, 0, 1]], bool)[..., None]
     given = np.array([[0, 0, 1], [0, 0, 1]], np.float32)[..., None]
     _, p = posterior(model, given, known)
-    sampler, n = pixels.PixelSampler(model, INK), 2000
-    found = pixels.complete(sampler, given[None], known[None], n=n, seed=1, particles=45)
+    sampler, n = pixels.PixelSampler(model, INK), 1000
+    found = pixels.complete(sampler, given[None], known[None], n=n, seed=1, particles=40)
     noise = np.sqrt(2 * p * (1 - p) / (np.pi * n)).sum() / 2
     assert distance(frequencies(found), p) < 2 * noise + 0.02
     _, of_class = posterior(model, given, known, label=2)
-    found = pixels.complete(sampler, given[None], known[None], 2, n=n, seed=1, particles=45)
+    found = pixels.complete(sampler, given[None], known[None], 2, n=n, seed=1, particles=40)
     assert distance(frequencies(found), of_class) < 2 * noise + 0.02
     assert distance(of_class, p) > 3 * noise + 0.04  # so the test can tell them apart
+
+
+def test_a_known_half_of_a_block_tells_of_the_block_before():
+    """Two blocks whose upper pixels are known: the second's tell of the first's lower ones."""
+    inputs = keras.Input((1, 2, 4))
+    model = shaken(keras.Model(inputs, MaskedConv2D(16, 3, "A")(inputs)), size=2.0)
+    known = np.zeros((1, 2, 4, 1), bool)
+    known[:, 0] = True
+    given = np.zeros((1, 2, 4, 1), np.float32)
+    given[0, 0, 1:3] = 1
+    pictures, _ = all_pictures(2, 4)
+    p = np.exp(pixels.log_likelihood(model, BLOCKS, pictures))
+    p *= (pictures == given)[:, known[0]].all(axis=1)
+    p, n = p / p.sum(), 1000
+    sampler = pixels.PixelSampler(model, BLOCKS)
+    options = {"n": n, "seed": 0}
+    found = BLOCKS.decode(pixels.complete(sampler, given, known, **options, particles=40))
+    blind = BLOCKS.decode(sampler.sample(pictures=given, known=known, **options))
+    noise = np.sqrt(2 * p * (1 - p) / (np.pi * n)).sum() / 2
+    assert distance(frequencies(found[..., 0].astype(int)), p) < 2 * noise + 0.02
+    assert distance(frequencies(blind[..., 0].astype(int)), p) > 3 * noise + 0.05
+
+
+def test_particles_are_used_only_where_they_can_help():
+    plain, told = pixels.PixelSampler(masked(), INK), pixels.PixelSampler(gated(), INK)
+    known = np.ones((1, 4, 5, 1), bool)
+    known[:, 2:] = False
+    assert not pixels._needs_weights(plain, known, None)
+    assert not pixels._needs_weights(told, known, 1) and pixels._needs_weights(told, known, None)
+    assert not pixels._needs_weights(told, np.zeros_like(known), None)
+    known[0, 3, 4] = True
+    assert pixels._needs_weights(plain, known, None) and pixels._needs_weights(told, known, 1)
+    blocks = pixels.PixelSampler(masked((4, 5, 4), 16), BLOCKS)
+    known = np.ones((1, 8, 10, 1), bool)
+    known[:, 4:] = False
+    assert not pixels._needs_weights(blocks, known, None)
+    known[:, 4] = True  # a half of each block, told after the block on its left is drawn
+    assert pixels._needs_weights(blocks, known, None)
 
 
 def test_resampling_keeps_particles_in_proportion_and_in_their_group():
