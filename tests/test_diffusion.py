@@ -273,6 +273,23 @@ def test_ddim_has_the_moments_of_its_recursion(eta):
     assert x_0.var() == pytest.approx(variance, rel=0.04)
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
+def test_ddim_adds_eta_times_the_deviation_of_the_posterior(eta):
+    seen = []
+    for noise in (0.0, 1.0):
+        diffusion.ddim_sample(
+            exact(),
+            X_T,
+            steps=[600, 300],
+            eta=eta,
+            noise=np.full((1, *X_T.shape), noise),
+            callback=lambda i, t, x_t, _: seen.append(x_t),
+        )
+    a, b = left(600), left(300)
+    added = eta * np.sqrt((1 - b) / (1 - a) * (1 - a / b))
+    np.testing.assert_allclose(seen[3] - seen[1], added, atol=1e-12)
+
+
 def test_ddim_with_eta_1_is_ddpm_number_for_number():
     noise = np.random.default_rng(4).standard_normal((19, *X_T.shape))
     ddpm = diffusion.ddpm_sample(exact(), X_T, steps=20, noise=noise)
