@@ -12,7 +12,7 @@ from course_utils._memory import remember
 
 ANY = "any"
 COMPLETIONS = 8
-PARTICLES = 24  # written side by side for each completion, where pixels after the hole are known
+PARTICLES = 48  # written side by side for each completion, where pixels after the hole are known
 NOTHING, EVERYTHING = "nothing", "everything"
 HIDES = ("lower half", "upper half", "right half", "middle", EVERYTHING, NOTHING)
 

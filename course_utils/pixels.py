@@ -178,6 +178,8 @@ class PixelSampler:
     Raises:
         ValueError: naming the layer, if there is one of another kind, or one that looks at what it
             should predict; or if alphabet and logits do not fit.
+
+    Source: Ramachandran et al. 2017, arXiv:1704.06001, for the idea of keeping features.
     """
 
     def __init__(self, model, alphabet: Alphabet):
