@@ -48,7 +48,7 @@ class InpainterView:
         # one grey level is lost to the mark of what is unknown
         self.pictures = np.where(levels == pads.UNKNOWN, pads.UNKNOWN - 1, levels).astype(np.uint8)
         self._filled: OrderedDict = OrderedDict()
-        self.first = {"digit": 0, "hide": HIDES[0], "class": ANY, "resample": 3, "seed": 0,
+        self.first = {"digit": 0, "hide": HIDES[0], "class": ANY, "resample": 5, "seed": 0,
                       "given": self.given(0, HIDES[0]).tobytes()}  # fmt: skip
         for _ in self.fill(self.first):  # for readers without a kernel; and it compiles
             pass

@@ -227,7 +227,7 @@ def test_known_pixels_stay_and_the_rest_is_drawn(inpainting):
     assert "Press Fill in" in inpainting.describe(asked)
     empty = inpainting(asked)
     seen = list(inpainting.fill(asked))
-    assert len(seen) == 19 * 3 + 2 and seen[-1][0] == 1.0
+    assert len(seen) == 19 * 5 + 2 and seen[-1][0] == 1.0
     np.testing.assert_array_equal(inpainting(asked), seen[-1][1])
     tile = seen[-1][1][34 : 34 + 112, 8 : 8 + 112][1::4, 1::4]
     np.testing.assert_array_equal(tile[:14], np.repeat(inpainting.pictures[0, :14, :, None], 3, 2))
@@ -236,7 +236,7 @@ def test_known_pixels_stay_and_the_rest_is_drawn(inpainting):
     assert np.any(empty != seen[-1][1])
     words = inpainting.describe(asked)
     assert (
-        "392 of 784 pixels are unknown. Filled in 8 ways for class 5: 20 steps, each taken 3 times"
+        "392 of 784 pixels are unknown. Filled in 8 ways for class 5: 20 steps, each taken 5 times"
         in words
     )
 
