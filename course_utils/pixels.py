@@ -18,7 +18,7 @@ from course_utils._pixel_draws import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alphabet:
     """What one symbol of a picture may be, and what a network sees of it.
 
@@ -138,6 +138,7 @@ def class_log_likelihoods(model, alphabet: Alphabet, pictures, batch_size=100) -
     )
 
 
+@functools.lru_cache(maxsize=4)  # compiling anew at each call would take longer than the work
 def _scorer(model, alphabet):
     import tensorflow as tf
 
