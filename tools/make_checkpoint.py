@@ -20,6 +20,8 @@ NOTEBOOK_OF = {
     "style": "02_style_transfer.ipynb",
     "gan": "03_gan.ipynb",
     "vae": "04_vae.ipynb",  # and "vae-maps"
+    "pixelcnn": "05_pixelcnn.ipynb",  # and "pixelcnn-grey"
+    "diffusion": "06_diffusion.ipynb",
 }
 SCRIPT_OF = {"judge": "train_judge.py"}  # no lesson, but what generators are measured with
 
