@@ -90,7 +90,7 @@ def test_operations_are_those_that_tensorflow_counts(nb):
 
 def test_the_objective_is_the_squared_error_of_the_velocity(nb, digits):
     """With the same dice, one picture at a time, in NumPy."""
-    model = tiny(nb, "Objective")
+    model = tiny(nb, "Denoising")
     x_start, labels = digits[0][:6], digits[1][:6].astype("int32")
     answer = RNG.normal(size=(6, 28, 28, 1)).astype("float32")
     seen = []
@@ -116,7 +116,7 @@ def test_the_objective_is_the_squared_error_of_the_velocity(nb, digits):
 
 
 def test_one_label_in_ten_is_left_out_and_only_in_training(nb):
-    model, seen = tiny(nb, "Objective"), []
+    model, seen = tiny(nb, "Denoising"), []
 
     def network(inputs, training):
         seen.append(np.asarray(inputs[2]))
@@ -235,7 +235,7 @@ def test_rates_are_those_of_the_judge(nb, digits):
 def test_the_measurements_cover_what_the_notebook_shows(nb, digits, monkeypatch):
     asked = []
 
-    def draw(_, count, *, sampler=diffusion.dpm_solver_sample, steps=nb.STEPS,
+    def draw(_, count, *, sampler=diffusion.dpm_solver_sample, steps=nb.SOLVER_STEPS,
              guidance=nb.GUIDANCE, done=None):  # fmt: skip
         asked.append((sampler.__name__, count, steps, guidance))
         return (digits[0][:count] + 1) / 2
@@ -243,20 +243,20 @@ def test_the_measurements_cover_what_the_notebook_shows(nb, digits, monkeypatch)
     monkeypatch.setattr(nb, "draw_digits", draw)
     monkeypatch.setattr(nb, "in_half_precision", lambda *_: None)
     # module-level constants of ordinary cells are not extracted
-    nb.SAMPLERS = {
+    nb.METHODS = {
         "DPM-Solver++": diffusion.dpm_solver_sample, "DDIM": diffusion.ddim_sample,
         "DDPM": diffusion.ddpm_sample,
     }  # fmt: skip
     monkeypatch.setattr(nb, "rate", lambda pictures: {"n": len(pictures)})
     found = nb.measure(None, COSINE, say=lambda _: None)
-    assert asked[0] == ("dpm_solver_sample", nb.MEASURED, nb.STEPS, nb.GUIDANCE)
+    assert asked[0] == ("dpm_solver_sample", nb.MEASURED, nb.SOLVER_STEPS, nb.GUIDANCE)
     assert found["n"] == nb.MEASURED and found["few"]["n"] == 500
     steps = {(row["sampler"], row["steps"]) for row in found["curve"]}
     assert steps == {(name, n) for name, numbers in nb.CURVE.items() for n in numbers}
-    assert ("DPM-Solver++", nb.STEPS) in steps  # beside it stand the guided ones
+    assert ("DPM-Solver++", nb.SOLVER_STEPS) in steps  # beside it stand the guided ones
     assert all(row["n"] == nb.CURVE_DIGITS for row in found["curve"])
     assert [row["guidance"] for row in found["guided"]] == list(nb.GUIDED)
-    assert asked[-1] == ("dpm_solver_sample", nb.CURVE_DIGITS, nb.STEPS, nb.GUIDED[-1])
+    assert asked[-1] == ("dpm_solver_sample", nb.CURVE_DIGITS, nb.SOLVER_STEPS, nb.GUIDED[-1])
 
 
 # --- cases whose answer is known
@@ -369,7 +369,7 @@ def test_the_card_is_of_this_recipe(nb, card):
     assert len(card["history"]["loss"]) == nb.EPOCHS == card["recipe"]["epochs"]
     names = ("batch_size", "peak", "policy", "ema_decay", "no_label_share")
     assert all(card["recipe"][name] == getattr(nb, name.upper()) for name in names)
-    assert card["test"]["steps"] == nb.STEPS and card["test"]["guidance"] == nb.GUIDANCE
+    assert card["test"]["steps"] == nb.SOLVER_STEPS and card["test"]["guidance"] == nb.GUIDANCE
 
 
 def test_the_shipped_network_draws_what_the_card_says(nb, card, denoiser):
