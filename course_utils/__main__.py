@@ -98,7 +98,7 @@ def _sample(options):
     from course_utils import generators
 
     with tqdm(total=options.n, unit="digit", disable=None) as bar:
-        samples = generators.sample(
+        samples = generators.generate(
             options.model, options.n, options.seed, callback=lambda done: bar.update(done - bar.n)
         )
     arrays = {name: array for name, array in samples._asdict().items() if array is not None}

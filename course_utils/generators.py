@@ -19,7 +19,7 @@ class Samples(NamedTuple):
     labels: np.ndarray | None  # (n,) uint8; None where a generator cannot be asked for a class
 
 
-def sample(
+def generate(
     name: str, n: int, seed: int = 0, callback: Callable[[int], None] | None = None
 ) -> Samples:
     """Draw n digits from a shipped checkpoint; where classes can be asked for, 0 to 9 in turn.

@@ -8,7 +8,7 @@ from course_utils import generators, judge
 
 @pytest.fixture(scope="module", params=generators.NAMES)
 def drawn(request):
-    return request.param, generators.sample(request.param, 120, seed=3)
+    return request.param, generators.generate(request.param, 120, seed=3)
 
 
 def test_digits_are_digits(drawn):
@@ -28,10 +28,10 @@ def test_digits_are_digits(drawn):
 def test_seeds_count_and_shorter_rows_are_beginnings_of_longer_ones(drawn):
     name, samples = drawn
     done = []
-    again = generators.sample(name, 60, seed=3, callback=done.append)
+    again = generators.generate(name, 60, seed=3, callback=done.append)
     assert done == [50, 60]
     np.testing.assert_array_equal(again.images, samples.images[:60])
-    other = generators.sample(name, 10, seed=4)
+    other = generators.generate(name, 10, seed=4)
     assert np.all(np.any(other.images != samples.images[:10], axis=(1, 2)))
 
 
@@ -52,4 +52,4 @@ def test_only_pixelcnn_draws_ink_or_paper(drawn):
 )
 def test_errors_state_the_rule(arguments, message):
     with pytest.raises(ValueError, match=message):
-        generators.sample(*arguments)
+        generators.generate(*arguments)
