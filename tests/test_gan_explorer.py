@@ -1,6 +1,8 @@
 """The explorer of notebook 03 without a browser, on a generator whose pictures can be read."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -133,7 +135,13 @@ def test_what_was_seen_is_not_computed_again():
     assert calls == [1]
 
 
-def test_the_widget_follows_its_controls():
+def without_a_loop():
+    raise RuntimeError("no running event loop")
+
+
+def test_the_widget_follows_its_controls(monkeypatch):
+    # a browser test that ran before has left its event loop running in this thread
+    monkeypatch.setattr(gan_view, "asyncio", SimpleNamespace(get_running_loop=without_a_loop))
     shell = widgets.gan_explorer(make_generator(), IMAGES, LABELS, probabilities)
     before, pad = shell._image.value, shell.controls["place"].picture
     shell.controls["place"].value = (0.7, 0.2)
@@ -183,6 +191,7 @@ def test_the_slice_waits_until_the_keys_rest(monkeypatch):
         assert len(pictures) == 3 and not shown  # digits at once, no slice yet
         await asyncio.sleep(0.3)
 
-    asyncio.run(keys())
+    with ThreadPoolExecutor(1) as pool:  # a thread without a loop
+        pool.submit(asyncio.run, keys()).result()
     assert len(shown) == 1  # of the last seed alone
     np.testing.assert_array_equal(shown[0], shell._view.map(shell.state()))
