@@ -5,21 +5,15 @@ from collections.abc import Iterator
 
 import ipywidgets
 import numpy as np
-from PIL import Image, ImageDraw
 
-from course_utils import pads, pixels, render
+from course_utils import _holes, pads, pixels
 from course_utils._memory import remember
 
 ANY = "any"
 COMPLETIONS = 8
 PARTICLES = 48  # written side by side for each completion, where pixels after the hole are known
-NOTHING, EVERYTHING = "nothing", "everything"
-HIDES = ("lower half", "upper half", "right half", "middle", EVERYTHING, NOTHING)
-
-_ZOOM, _GAP, _TOP, _LEFT = 5, 8, 34, 8
-_COLUMNS = 4
-_OPEN = render.BLUE  # not known, and not yet written
-_WRITTEN = np.array([(60, 44, 0), (255, 190, 60)], np.uint8)  # paper and ink of the model
+HIDES = _holes.HIDES
+_ZOOM = 5
 
 
 def controls(view: "CompleterView") -> dict:
@@ -107,18 +101,7 @@ class CompleterView:
             digit: its index.
             hide: one of `HIDES`.
         """
-        raster, half = self.rasters[digit].copy(), self.side // 2
-        quarter = self.side // 4
-        hidden = {
-            "lower half": np.s_[half:],
-            "upper half": np.s_[:half],
-            "right half": np.s_[:, half:],
-            "middle": np.s_[quarter : half + quarter, quarter : half + quarter],
-            EVERYTHING: np.s_[:],
-            NOTHING: np.s_[:0],
-        }[hide]
-        raster[hidden] = pads.UNKNOWN
-        return raster
+        return _holes.hidden(self.rasters[digit], hide)
 
     def __call__(self, state: dict) -> np.ndarray:
         """Draw the completions of a state where they have been written, else what is given."""
@@ -142,20 +125,14 @@ class CompleterView:
 
     def still(self, state: dict) -> np.ndarray:
         """Draw what is given beside its completions, for readers without a kernel."""
-        picture = self(state)
-        given = Image.fromarray(self._coloured(*self._known(state), None, 0))
-        side = len(picture) - 2 * _TOP
-        beside = Image.new("RGB", (side + 2 * _LEFT, len(picture)), render.PAPER)
-        beside.paste(given.resize((side, side), Image.Resampling.NEAREST), (_LEFT, _TOP))
-        render.write(ImageDraw.Draw(beside), (_LEFT, 8), "Given", 15, bold=True)
-        return np.concatenate([np.asarray(beside), picture], axis=1)
+        return _holes.beside(_holes.coloured(self._raster(state), None), self(state))
 
     def describe(self, state: dict) -> str:
         """Say in words what the picture shows."""
         _, known = self._known(state)
         open_pixels = int(np.count_nonzero(~known))
         subject = "Your drawing"
-        raster = np.frombuffer(state["given"], np.uint8).reshape(self.side, self.side)
+        raster = self._raster(state)
         if not np.any(known & (raster != self.rasters[state["digit"]])):
             subject = f"Test digit {state['digit']}, labelled {self._labels[state['digit']]}"
         text = f"{subject}: {open_pixels} of {known.size} pixels are unknown. "
@@ -171,34 +148,17 @@ class CompleterView:
         temperature = round(state["temperature"], 2)
         return bytes(state["given"]), state["class"], temperature, state["seed"]
 
+    def _raster(self, state):
+        return np.frombuffer(state["given"], np.uint8).reshape(self.side, self.side)
+
     def _known(self, state):
         """Return ink as float32 in {0, 1}, and where it is known, both `(side, side)`."""
-        raster = np.frombuffer(state["given"], np.uint8).reshape(self.side, self.side)
+        raster = self._raster(state)
         return (raster > pads.UNKNOWN).astype(np.float32), raster != pads.UNKNOWN
 
-    def _coloured(self, picture, known, drawn, until):
-        """Colour one picture, of which `drawn` holds the rows of pixels before `until`."""
-        colours = np.repeat((picture * 255).astype(np.uint8)[..., None], 3, axis=-1)
-        colours[~known] = _OPEN
-        if drawn is not None:
-            part = ~known[:until]
-            colours[:until][part] = _WRITTEN[(drawn[:until][part] > 0.5).astype(int)]
-        return colours
-
     def _draw(self, state, drawn, until):
-        picture, known = self._known(state)
-        tile = self.side * _ZOOM
-        width = 2 * _LEFT + _COLUMNS * tile + (_COLUMNS - 1) * _GAP
-        lines = -(-COMPLETIONS // _COLUMNS)
-        canvas = Image.new("RGB", (width, _TOP + lines * (tile + _GAP)), render.PAPER)
         title = "Press Complete: the model writes what is blue"
         if drawn is not None:
             title = "Completions; what the model wrote is orange"
-        render.write(ImageDraw.Draw(canvas), (_LEFT, 8), title, 15, bold=True)
-        for number in range(COMPLETIONS):
-            one = None if drawn is None else drawn[number]
-            colours = self._coloured(picture, known, one, until)
-            line, column = divmod(number, _COLUMNS)
-            place = _LEFT + column * (tile + _GAP), _TOP + line * (tile + _GAP)
-            canvas.paste(Image.fromarray(render.enlarge(colours, tile)), place)
-        return np.asarray(canvas)
+        raster, each = self._raster(state), [None] * COMPLETIONS if drawn is None else drawn
+        return _holes.sheet(title, [_holes.coloured(raster, one, until) for one in each], _ZOOM)

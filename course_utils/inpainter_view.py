@@ -5,20 +5,17 @@ from collections.abc import Iterator
 
 import ipywidgets
 import numpy as np
-from PIL import Image, ImageDraw
 
-from course_utils import diffusion, pads, render, slow
+from course_utils import _holes, diffusion, pads, slow
 from course_utils._memory import remember
 
 ANY = "any"
 WAYS = 8
 STEPS = 20
-NOTHING = "nothing"
-HIDES = ("lower half", "upper half", "right half", "middle", NOTHING)
+HIDES = tuple(part for part in _holes.HIDES if part != _holes.EVERYTHING)
 RESAMPLES = (1, 2, 3, 5, 10)
 
-_ZOOM, _GAP, _TOP, _LEFT, _COLUMNS = 4, 8, 34, 8, 4
-_PAPER, _INK = np.array([(60, 44, 0), (255, 190, 60)], float)  # of what the model drew
+_ZOOM = 4
 
 
 class InpainterView:
@@ -60,18 +57,7 @@ class InpainterView:
             digit: its index.
             hide: one of `HIDES`.
         """
-        half, quarter = self.side // 2, self.side // 4
-        middle = slice(quarter, self.side - quarter)
-        hidden = {
-            "lower half": np.s_[half:],
-            "upper half": np.s_[:half],
-            "right half": np.s_[:, half:],
-            "middle": (middle, middle),
-            NOTHING: np.s_[:0],
-        }[hide]
-        raster = self.pictures[digit].copy()
-        raster[hidden] = pads.UNKNOWN
-        return raster
+        return _holes.hidden(self.pictures[digit], hide)
 
     def __call__(self, state: dict) -> np.ndarray:
         """Draw what was filled in, or, where nothing was yet, what is given: `(h, w, 3)` uint8."""
@@ -102,13 +88,8 @@ class InpainterView:
 
     def still(self, state: dict) -> np.ndarray:
         """Draw what is given beside what was made of it, for readers without a kernel."""
-        picture = self(state)
-        large = render.enlarge(self._coloured(state, None), self.side * 8)
-        pad = np.full((picture.shape[0], large.shape[1] + 20, 3), 255, np.uint8)
-        large = large[: picture.shape[0]]
-        top = (len(pad) - len(large)) // 2
-        pad[top : top + len(large), 10 : 10 + large.shape[1]] = large
-        return np.concatenate([pad, picture], axis=1)
+        raster, _ = self._given(state)
+        return _holes.beside(_holes.coloured(raster, None), self(state))
 
     def describe(self, state: dict) -> str:
         """Say in words what the picture shows."""
@@ -133,30 +114,13 @@ class InpainterView:
         raster = np.frombuffer(state["given"], np.uint8).reshape(self.side, self.side)
         return raster, raster != pads.UNKNOWN
 
-    def _coloured(self, state, drawn):
-        raster, known = self._given(state)
-        colours = np.repeat(raster[..., None], 3, axis=-1)
-        if drawn is None:
-            colours[~known] = render.BLUE
-        else:
-            levels = drawn[~known][:, None] / 255
-            colours[~known] = np.rint(_PAPER + levels * (_INK - _PAPER))
-        return colours
-
     def _draw(self, state, drawn):
-        tile = self.side * _ZOOM
-        width = 2 * _LEFT + _COLUMNS * (tile + _GAP) - _GAP
-        canvas = Image.new("RGB", (width, _TOP + WAYS // _COLUMNS * (tile + _GAP)), render.PAPER)
         title = "Press Fill in: the model draws what is blue"
         if drawn is not None:
             title = "What the model drew is orange"
-        render.write(ImageDraw.Draw(canvas), (_LEFT, 8), title, 15, bold=True)
-        for number in range(WAYS):
-            colours = self._coloured(state, None if drawn is None else drawn[number])
-            line, column = divmod(number, _COLUMNS)
-            place = _LEFT + column * (tile + _GAP), _TOP + line * (tile + _GAP)
-            canvas.paste(Image.fromarray(render.enlarge(colours, tile)), place)
-        return np.asarray(canvas)
+        raster, _ = self._given(state)
+        each = [None] * WAYS if drawn is None else drawn / 255
+        return _holes.sheet(title, [_holes.coloured(raster, one) for one in each], _ZOOM)
 
 
 def inpainter(view: InpainterView) -> slow.Refinable:

@@ -53,9 +53,10 @@ MAY_IMPORT = {
     "_latent_canvas": ("_drawing", "_charts", "plots", "render"),
     "latent": ("runtime", "losses", "render", "_latent_canvas", "_memory"),
     "gan_view": ("pads", "render", "samplers", "shells", "_memory"),
-    "completer_view": ("pads", "pixels", "render", "_memory"),
+    "_holes": ("pads", "render"),
+    "completer_view": ("_holes", "pads", "pixels", "_memory"),
     "diffusion_view": ("diffusion", "render", "slow", "_memory"),
-    "inpainter_view": ("diffusion", "pads", "render", "slow", "_memory"),
+    "inpainter_view": ("_holes", "diffusion", "pads", "slow", "_memory"),
     "widgets": (
         "cnn_view",
         "completer_view",

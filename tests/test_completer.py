@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from course_utils import completer_view, pads, pixels, widgets
+from course_utils import _holes, completer_view, pads, pixels, widgets
 from course_utils.completer_view import ANY, COMPLETIONS, HIDES, CompleterView
 from course_utils.layers import MaskedConv2D
 
@@ -39,7 +39,7 @@ def state(view, hide="lower half", **changes):
 def tiles(picture, side=8):
     """Cut the completions out of a picture, `(8, side, side, 3)`."""
     zoom, gap, top, left = (
-        completer_view._ZOOM, completer_view._GAP, completer_view._TOP, completer_view._LEFT,
+        completer_view._ZOOM, _holes.GAP, _holes.TOP, _holes.LEFT,
     )  # fmt: skip
     found = []
     for number in range(COMPLETIONS):
@@ -96,10 +96,10 @@ def test_pictures_follow_the_rows_and_end_in_completions(view, hide):
         for one, drawn in zip(shown, ink, strict=True):
             assert np.all(one[known & (view.given(0, hide) == 255)] == 255)
             assert np.all(one[known & (view.given(0, hide) == 0)] == 0)
-            assert np.all(one[~known & ~written] == completer_view._OPEN)
+            assert np.all(one[~known & ~written] == _holes.OPEN)
             if number == 3:
                 np.testing.assert_array_equal(
-                    one[~known], completer_view._WRITTEN[drawn[~known].astype(int)]
+                    one[~known], np.array([_holes.PAPER, _holes.INK])[drawn[~known].astype(int)]
                 )
     np.testing.assert_array_equal(view(now), steps[-1][1])  # remembered
 
@@ -118,13 +118,13 @@ def test_known_pixels_after_the_hole_count(view):
 def test_what_is_not_written_yet_is_blue_and_the_words_say_so(view):
     now = state(view, "right half", digit=1)
     shown = tiles(view(now))
-    assert np.all(shown[:, :, 4:] == completer_view._OPEN)
+    assert np.all(shown[:, :, 4:] == _holes.OPEN)
     assert view.describe(now) == (
         "Test digit 1, labelled 1: 32 of 64 pixels are unknown. Press Complete."
     )
     for _ in view.complete(now):
         pass
-    assert not np.any(np.all(tiles(view(now)) == completer_view._OPEN, axis=-1))
+    assert not np.any(np.all(tiles(view(now)) == _holes.OPEN, axis=-1))
     assert view.describe(now).endswith(
         "8 completions for any class, temperature 1.0, seed 0; what the model wrote is orange."
     )
@@ -137,8 +137,8 @@ def test_one_for_readers_without_a_kernel(view):
     still, picture = view.still(view.first), view(view.first)
     assert still.shape[0] == picture.shape[0] and still.shape[1] > picture.shape[1]
     np.testing.assert_array_equal(still[:, -picture.shape[1] :], picture)
-    assert np.any(np.all(still[:, : -picture.shape[1]] == completer_view._OPEN, axis=-1))
-    assert not np.any(np.all(tiles(picture) == completer_view._OPEN, axis=-1))
+    assert np.any(np.all(still[:, : -picture.shape[1]] == _holes.OPEN, axis=-1))
+    assert not np.any(np.all(tiles(picture) == _holes.OPEN, axis=-1))
 
 
 def test_the_widget_works_from_its_controls():

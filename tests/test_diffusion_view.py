@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 import traitlets
 
-from course_utils import diffusion, diffusion_view, inpainter_view, pads, schedules, slow, widgets
+from course_utils import (
+    _holes,
+    diffusion,
+    diffusion_view,
+    inpainter_view,
+    pads,
+    schedules,
+    slow,
+    widgets,
+)
 
 COSINE = schedules.cosine()
 SHAPE = (28, 28, 1)
@@ -215,7 +224,7 @@ def test_a_part_is_hidden_and_no_pixel_of_a_digit_looks_hidden():
     view = inpainter_view.InpainterView(painter(), np.full((1, 28, 28, 1), 128, np.uint8), [0])
     for hide, open_pixels in (
         ("lower half", 392), ("upper half", 392), ("right half", 392), ("middle", 196),
-        (inpainter_view.NOTHING, 0),
+        (_holes.NOTHING, 0),
     ):  # fmt: skip
         raster = view.given(0, hide)
         assert np.count_nonzero(raster == pads.UNKNOWN) == open_pixels, hide
@@ -244,7 +253,7 @@ def test_known_pixels_stay_and_the_rest_is_drawn(inpainting):
 def test_what_was_filled_in_is_remembered_and_a_painted_hole_is_another(inpainting):
     run(inpainting.fill(inpainting.first))
     assert len(list(inpainting.fill(inpainting.first))) == 1
-    raster = inpainting.given(1, inpainter_view.NOTHING)
+    raster = inpainting.given(1, _holes.NOTHING)
     raster[3:9, 4:8] = pads.UNKNOWN
     own = inpainting.first | {"digit": 1, "given": raster.tobytes()}
     assert inpainting.describe(own).startswith("Test digit 1, labelled 2: 24 of 784 pixels")

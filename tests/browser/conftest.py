@@ -4,7 +4,7 @@ import os
 import re
 
 import pytest
-from lab import CHROMIUM_ARGS, ROOT, Lab, Notebook, find_chromium
+from lab import CHROMIUM_ARGS, NOTEBOOKS, ROOT, Lab, Notebook, find_chromium
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +56,30 @@ def open_notebook(chromium, lab, contexts):
         return Notebook(lab, contexts[-1].new_page(), lab.add(path))
 
     return opened
+
+
+@pytest.fixture(scope="module")
+def notebook(request, open_notebook):
+    """The notebook that a module calls NOTEBOOK, with the cells run that its widgets need."""
+    opened = open_notebook(NOTEBOOKS / request.module.NOTEBOOK)
+    print(f"the widgets of {request.module.NOTEBOOK} ran in {opened.run_widgets():.0f} s")
+    return opened
+
+
+@pytest.fixture
+def play(notebook):
+    """A function that finds a widget by name; it is set back after the test."""
+    played = []
+
+    def find(name):
+        played.append(notebook.widget(name))
+        return played[-1]
+
+    yield find
+    for widget in played:
+        widget.control("reset").click()
+        widget.wait_still()
+    notebook.check()
 
 
 @pytest.fixture(autouse=True)

@@ -368,6 +368,23 @@ class Widget:
         assert changes > discard, f"{changes} changes of {name} are too few to be timed"
         return np.array(self.page.evaluate("window.courseTimes"))[discard:]
 
+    def square(self, name: str):
+        """Return the locator of a pad's square: what is dragged or drawn on."""
+        return self.control(name).locator("[tabindex]").first
+
+    def drag(self, name: str, *stops, release: bool = True) -> list[tuple[float, float]]:
+        """Move the pressed pointer along points given in parts of a pad; return them in pixels."""
+        box = self.square(name).bounding_box()
+        points = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in stops]
+        self.page.mouse.move(*points[0])
+        self.page.mouse.down()
+        for x, y in points[1:]:
+            self.page.mouse.move(x, y, steps=6)
+        if release:
+            self.page.mouse.up()
+            self.wait_still()
+        return points
+
     def upload(self, name: str, path: Path) -> None:
         """Choose a file as a user does."""
         with self.page.expect_file_chooser() as chooser:

@@ -11,24 +11,13 @@ from course_utils import runtime
 
 pytestmark = [pytest.mark.browser, pytest.mark.notebook, pytest.mark.slow]
 
+NOTEBOOK = "02_style_transfer.ipynb"
 BACK_AND_FORTH = ["ArrowRight"] * 8 + ["ArrowLeft"] * 8
 
 
-@pytest.fixture(scope="module")
-def notebook(open_notebook):
-    opened = open_notebook(lab.NOTEBOOKS / "02_style_transfer.ipynb")
-    seconds = opened.run_widgets()
-    print(f"the widgets of 02_style_transfer.ipynb ran in {seconds:.0f} s")
-    return opened
-
-
 @pytest.fixture
-def studio(notebook):
-    widget = notebook.widget("style")
-    yield widget
-    widget.control("reset").click()
-    notebook.page.wait_for_timeout(800)
-    notebook.check()
+def studio(play):
+    return play("style")
 
 
 def shown(widget):

@@ -11,25 +11,14 @@ from course_utils import runtime
 
 pytestmark = [pytest.mark.browser, pytest.mark.notebook, pytest.mark.slow]
 
+NOTEBOOK = "03_gan.ipynb"
 BACK_AND_FORTH = ["ArrowRight"] * 9 + ["ArrowLeft"] * 9
 LEFT_TO_RIGHT = ["ArrowLeft"] * 7 + ["ArrowRight"] * 9 + ["ArrowLeft"] * 2
 
 
-@pytest.fixture(scope="module")
-def notebook(open_notebook):
-    opened = open_notebook(lab.NOTEBOOKS / "03_gan.ipynb")
-    seconds = opened.run_widgets()
-    print(f"the widgets of 03_gan.ipynb ran in {seconds:.0f} s")
-    return opened
-
-
 @pytest.fixture
-def explorer(notebook):
-    widget = notebook.widget("gan")
-    yield widget
-    widget.control("reset").click()
-    widget.wait_still()
-    notebook.check()
+def explorer(play):
+    return play("gan")
 
 
 def digit(explorer):

@@ -5,61 +5,29 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.notebook, pytest.mark.slow]
 
+NOTEBOOK = "04_vae.ipynb"
 BACK_AND_FORTH = ["ArrowRight"] * 10 + ["ArrowLeft"] * 10
 
 
-@pytest.fixture(scope="module")
-def notebook(open_notebook):
-    opened = open_notebook(lab.NOTEBOOKS / "04_vae.ipynb")
-    seconds = opened.run_widgets()
-    print(f"the widgets of 04_vae.ipynb ran in {seconds:.0f} s")
-    return opened
-
-
-def played(notebook, name):
-    widget = notebook.widget(name)
-    yield widget
-    widget.control("reset").click()
-    notebook.page.wait_for_timeout(300)
-    notebook.check()
+@pytest.fixture
+def explorer(play):
+    return play("latent")
 
 
 @pytest.fixture
-def explorer(notebook):
-    yield from played(notebook, "latent")
-
-
-@pytest.fixture
-def encoder(notebook):
-    yield from played(notebook, "encoder")
-
-
-def square(widget, name):
-    """Return the box of a pad: what is dragged or drawn on."""
-    return widget.control(name).locator("[tabindex]").first
-
-
-def drag(widget, name, *stops):
-    """Move the pressed pointer along points given in parts of the pad."""
-    box = square(widget, name).bounding_box()
-    points = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in stops]
-    widget.page.mouse.move(*points[0])
-    widget.page.mouse.down()
-    for x, y in points[1:]:
-        widget.page.mouse.move(x, y, steps=6)
-    widget.page.mouse.up()
-    widget.wait_still()
+def encoder(play):
+    return play("encoder")
 
 
 def ground(explorer):
     """Return the address of the map below the point, which is a new one for each map."""
-    return square(explorer, "point").locator("img").get_attribute("src")
+    return explorer.square("point").locator("img").get_attribute("src")
 
 
 def wait_ground(explorer, before):
     explorer.page.wait_for_function(
         "([image, before]) => image.src !== before",
-        arg=[square(explorer, "point").locator("img").element_handle(), before],
+        arg=[explorer.square("point").locator("img").element_handle(), before],
     )
 
 
@@ -84,9 +52,9 @@ def test_the_map_by_keyboard(explorer):
 
 def test_the_digit_follows_the_pointer(explorer):
     before, words = explorer.pixels(), explorer.caption()
-    drag(explorer, "point", (0.5, 0.5), (0.7, 0.3), (0.25, 0.6))
+    explorer.drag("point", (0.5, 0.5), (0.7, 0.3), (0.25, 0.6))
     assert explorer.pixels() != before and explorer.caption() != words
-    place = square(explorer, "point").get_attribute("aria-valuetext")
+    place = explorer.square("point").get_attribute("aria-valuetext")
     assert f"Point ({place})" in explorer.caption()
 
 
@@ -131,7 +99,7 @@ def test_the_encoder_by_keyboard(encoder):
         ("reset", "Enter"),
     ]:
         if name == "drawing":
-            square(encoder, "drawing").focus()
+            encoder.square("drawing").focus()
             for _ in range(8):
                 encoder.page.keyboard.press("ArrowDown")
             encoder.change(lambda: encoder.page.keyboard.press("Space"))
@@ -145,7 +113,7 @@ def test_the_encoder_by_keyboard(encoder):
 def test_a_digit_is_drawn(encoder):
     encoder.change(lambda: encoder.control("drawing").locator(".course-clear").click())
     assert encoder.caption().startswith("Nothing is drawn")
-    drag(encoder, "drawing", (0.3, 0.25), (0.7, 0.25), (0.45, 0.8))  # a seven
+    encoder.drag("drawing", (0.3, 0.25), (0.7, 0.25), (0.45, 0.8))  # a seven
     assert encoder.caption().startswith("Your drawing, scaled and centred")
     assert "KL divergence" in encoder.caption() and encoder.message() == ""
     encoder.change(lambda: encoder.control("drawing").locator(".course-clear").click())

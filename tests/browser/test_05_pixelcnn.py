@@ -11,41 +11,14 @@ from PIL import Image
 
 pytestmark = [pytest.mark.browser, pytest.mark.notebook, pytest.mark.slow]
 
+NOTEBOOK = "05_pixelcnn.ipynb"
 OPEN = (0, 114, 178)  # the colour of an unknown pixel
 BACK_AND_FORTH = ["ArrowRight"] * 8 + ["ArrowLeft"] * 8
 
 
-@pytest.fixture(scope="module")
-def notebook(open_notebook):
-    opened = open_notebook(lab.NOTEBOOKS / "05_pixelcnn.ipynb")
-    seconds = opened.run_widgets()
-    print(f"the widgets of 05_pixelcnn.ipynb ran in {seconds:.0f} s")
-    return opened
-
-
 @pytest.fixture
-def completer(notebook):
-    widget = notebook.widget("completer")
-    yield widget
-    widget.control("reset").click()
-    widget.wait_still()
-    notebook.check()
-
-
-def square(completer):
-    return completer.control("given").locator("[tabindex]").first
-
-
-def drag(completer, *stops):
-    """Move the pressed pointer along points given in parts of the pad."""
-    box = square(completer).bounding_box()
-    points = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in stops]
-    completer.page.mouse.move(*points[0])
-    completer.page.mouse.down()
-    for x, y in points[1:]:
-        completer.page.mouse.move(x, y, steps=6)
-    completer.page.mouse.up()
-    completer.wait_still()
+def completer(play):
+    return play("completer")
 
 
 def blue(completer):
@@ -80,7 +53,7 @@ def test_by_keyboard(completer):
         ("reset", "Enter"),
     ]:
         completer.press(name, key)
-    square(completer).focus()
+    completer.square("given").focus()
     completer.page.keyboard.press("ArrowUp")
     completer.change(lambda: completer.page.keyboard.press("Space"))
     assert completer.caption().startswith("Your drawing")
@@ -139,15 +112,15 @@ def test_brushes_for_ink_paper_and_the_unknown(completer):
     completer.press("hide", "End")
     assert unknown(completer) == 0
     completer.control("given").locator(".course-unknown").click()
-    drag(completer, (0.2, 0.5), (0.8, 0.5))
+    completer.drag("given", (0.2, 0.5), (0.8, 0.5))
     hole = unknown(completer)
     assert hole > 60 and blue(completer) > 0
     completer.control("given").locator(".course-draw").click()
-    drag(completer, (0.2, 0.5), (0.5, 0.5))
+    completer.drag("given", (0.2, 0.5), (0.5, 0.5))
     inked = unknown(completer)
     assert 0 < inked < hole
     completer.control("given").locator(".course-erase").click()
-    drag(completer, (0.2, 0.5), (0.8, 0.5))
+    completer.drag("given", (0.2, 0.5), (0.8, 0.5))
     assert unknown(completer) < inked
     completer.change(lambda: completer.control("given").locator(".course-clear").click())
     assert unknown(completer) == 0 and completer.caption().startswith("Your drawing")

@@ -5,33 +5,18 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.notebook, pytest.mark.slow]
 
+NOTEBOOK = "06_diffusion.ipynb"
 BACK_AND_FORTH = ["ArrowLeft"] * 12 + ["ArrowRight"] * 12
 
 
-@pytest.fixture(scope="module")
-def notebook(open_notebook):
-    opened = open_notebook(lab.NOTEBOOKS / "06_diffusion.ipynb")
-    seconds = opened.run_widgets()
-    print(f"the widgets of 06_diffusion.ipynb ran in {seconds:.0f} s")
-    return opened
-
-
-def played(notebook, name):
-    widget = notebook.widget(name)
-    yield widget
-    widget.control("reset").click()
-    widget.wait_still()
-    notebook.check()
+@pytest.fixture
+def explorer(play):
+    return play("diffusion")
 
 
 @pytest.fixture
-def explorer(notebook):
-    yield from played(notebook, "diffusion")
-
-
-@pytest.fixture
-def inpainter(notebook):
-    yield from played(notebook, "inpainter")
+def inpainter(play):
+    return play("inpainter")
 
 
 def wait_words(widget, words, timeout=30):

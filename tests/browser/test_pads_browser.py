@@ -55,10 +55,6 @@ def pads(notebook):
     notebook.check()
 
 
-def square(pads, name):
-    return pads.control(name).locator("[tabindex]").first
-
-
 def place(pads):
     picture = np.asarray(Image.open(io.BytesIO(pads.pixels())))
     return picture[0, :2] / 50 - 2
@@ -66,17 +62,6 @@ def place(pads):
 
 def ink(pads):
     return np.asarray(Image.open(io.BytesIO(pads.pixels())))[2:30, 2:30].astype(int)
-
-
-def drag(pads, name, *stops):
-    """Move along points given in parts of the square; return where the pointer was, in pixels."""
-    box = square(pads, name).bounding_box()
-    points = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in stops]
-    pads.page.mouse.move(*points[0])
-    pads.page.mouse.down()
-    for x, y in points[1:]:
-        pads.page.mouse.move(x, y, steps=6)
-    return points
 
 
 def test_the_picture_keeps_its_shape_beside_the_pads(pads):
@@ -87,16 +72,17 @@ def test_the_picture_keeps_its_shape_beside_the_pads(pads):
 
 def test_the_point_follows_the_pointer_while_it_is_down(pads):
     before = pads.source()
-    drag(pads, "point", (0.5, 0.5), (0.75, 0.25))
+    pads.drag("point", (0.5, 0.5), (0.75, 0.25), release=False)
     pads.wait_change(before)
     pads.wait_still()
     np.testing.assert_allclose(place(pads), [1, 1], atol=0.06)
-    drag(pads, "point", (0.75, 0.25), (1.5, 0.75))  # beyond the edge: held at the edge
+    # beyond the edge: held at the edge
+    pads.drag("point", (0.75, 0.25), (1.5, 0.75), release=False)
     pads.wait_still()
     pads.page.mouse.up()
     np.testing.assert_allclose(place(pads), [2, -1], atol=0.06)
     mark = pads.control("point").locator(".course-mark").bounding_box()
-    box = square(pads, "point").bounding_box()
+    box = pads.square("point").bounding_box()
     assert mark["x"] + mark["width"] / 2 == pytest.approx(box["x"] + box["width"], abs=3)
     pads.page.mouse.move(box["x"] + 20, box["y"] + 20)  # the button is up
     pads.wait_still()
@@ -125,7 +111,7 @@ def test_latency_of_the_point(pads):
 
 
 def test_drawing_puts_ink_where_the_pointer_was(pads):
-    drag(pads, "drawing", (0.25, 0.5), (0.75, 0.5))
+    pads.drag("drawing", (0.25, 0.5), (0.75, 0.5), release=False)
     pads.page.mouse.up()
     pads.wait_still()
     drawn = ink(pads)
@@ -133,7 +119,7 @@ def test_drawing_puts_ink_where_the_pointer_was(pads):
     assert drawn[:11].max() == 0 and drawn[17:].max() == 0
     assert drawn[:, :4].max() == 0 and drawn[:, 24:].max() == 0
     pads.control("drawing").locator(".course-erase").click()
-    drag(pads, "drawing", (0.5, 0.25), (0.5, 0.75))
+    pads.drag("drawing", (0.5, 0.25), (0.5, 0.75), release=False)
     pads.page.mouse.up()
     pads.wait_still()
     erased = ink(pads)
@@ -144,7 +130,7 @@ def test_drawing_puts_ink_where_the_pointer_was(pads):
 
 
 def test_drawing_by_keyboard(pads):
-    square(pads, "drawing").focus()
+    pads.square("drawing").focus()
     pads.change(lambda: pads.page.keyboard.press("Space"))
     first = ink(pads)
     assert first[14, 14] == 255
